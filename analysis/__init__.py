@@ -1,0 +1,1 @@
+"""Explains what was measured: tables, decomposition, audit, claims, models. Never imports llama_cpp."""

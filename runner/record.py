@@ -1,0 +1,240 @@
+"""The types that measuring and explaining share: what was planned, what was run, what came out.
+
+A study directory holds `manifest.json` (one `Manifest`) and `runs.jsonl` (one `RunRecord` a line). Units stand
+in the field names; counts of tokens end in `_tokens`. All types are frozen and refuse unknown fields.
+
+>>> cycles = Cycles(drafted=[4, 4], accepted=[1, 4], draft_ns=[9, 9], verify_ns=[5, 5],
+...                 rollback_ns=[1, 0], sample_ns=[1, 1])
+>>> cycles.emitted_tokens
+7
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+NO_DRAFT = "none"
+
+Purpose = Literal["cell", "paired-baseline", "reference"]
+Status = Literal["ok", "failed"]
+Strategy = Literal["none", "trim", "snapshots", "checkpoint"]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One configuration on one prompt in one block: everything about a run that the plan decides.
+
+    A *comparison* is all cells that share suite, target, pair_draft, prompt and block; it holds exactly one
+    baseline (gamma 0), measured by the same loop right beside the others.
+    """
+
+    suite: str
+    target: str
+    draft: str
+    """Role of the draft model that runs in this cell; `none` at gamma 0."""
+    pair_draft: str
+    """Role of the draft that the comparison is about; `none` in a pure baseline suite."""
+    gamma: int
+    prompt: str
+    prompt_sha256: str
+    """SHA-256 of the prompt's UTF-8 text and its requested token count."""
+    n_predict_tokens: int
+    block: int
+    purpose: Purpose = "cell"
+    """`cell` counts towards the suite's declared number; the other purposes come on top of it."""
+
+    @property
+    def comparison(self) -> tuple[str, str, str, str, int]:
+        """Key of the comparison this cell belongs to."""
+        return (self.suite, self.target, self.pair_draft, self.prompt, self.block)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What changes the measurement and is the same for all runs of a study."""
+
+    n_ctx_tokens: int
+    n_batch_tokens: int
+    n_ubatch_tokens: int
+    n_threads: int
+    n_gpu_layers: int
+    flash_attention: Literal["auto", "on", "off"]
+    kv_type: str
+    seed: int
+    temperature: float = 0.0
+
+
+class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One GGUF as a role of the study. `file` is a bare name: a study never holds a path of its machine."""
+
+    role: str
+    file: str
+    sha256: str
+    size_bytes: int
+    architecture: str
+    hybrid: bool
+    quantisation: str
+    parameters: int
+    active_parameters: int
+    bytes_per_token: int
+    """Weight bytes that decoding one token reads: everything but unused experts and input-embedding rows."""
+    n_layers: int
+    n_vocab: int
+    n_experts: int
+    n_experts_used: int
+    vocab_sha256: str
+
+
+class EngineFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The llama.cpp build that measured."""
+
+    name: str
+    version: str
+    system_info: str
+    backends: list[str]
+
+
+class MachineFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The machine, without anything that names its owner. None: could not be read."""
+
+    system: str
+    architecture: str
+    chip: str | None = None
+    physical_cores: int | None = None
+    performance_cores: int | None = None
+    logical_cores: int | None = None
+    gpu_cores: int | None = None
+    memory_bytes: int | None = None
+    nominal_bandwidth_bytes_per_s: float | None = None
+    measured_bandwidth_bytes_per_s: float | None = None
+
+
+class MachineState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What can change between two runs. None: this probe is not to be had on this system."""
+
+    power_source: Literal["mains", "battery"] | None = None
+    low_power_mode: bool | None = None
+    thermal_level: Literal["nominal", "fair", "serious", "critical"] | None = None
+    memory_pressure: Literal["normal", "warning", "critical"] | None = None
+    load_1min: float | None = None
+    available_memory_bytes: int | None = None
+    cpu_frequency_mhz: float | None = None
+
+
+class Cycles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One entry per cycle, in order; all lists have the same length.
+
+    A cycle yields `accepted + 1` tokens. A cycle at gamma 0 drafts nothing and yields one.
+    """
+
+    drafted: list[int]
+    accepted: list[int]
+    draft_ns: list[int]
+    verify_ns: list[int]
+    rollback_ns: list[int]
+    sample_ns: list[int]
+
+    @property
+    def emitted_tokens(self) -> int:
+        """Tokens that all cycles yield together: the sum of accepted + 1."""
+        return sum(self.accepted) + len(self.accepted)
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a run failed."""
+
+    kind: str
+    message: str
+    llama_code: int | None = None
+    log_tail: list[str] = []
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one executed cell yielded: everything the worker knows."""
+
+    n_prompt_tokens: int
+    prompt_tokens_sha256: str
+    target_rollback: Strategy
+    draft_rollback: Strategy
+    n_rs_seq: int
+    """Recurrent snapshots that the target context kept (0 in every baseline)."""
+    prefill_tokens: int
+    """Prompt tokens that were really decoded before the loop; the last prompt token opens the first cycle."""
+    prefill_target_ns: int
+    prefill_draft_ns: int
+    decode_wall_ns: int
+    """Wall time of the whole decode loop; the cycles' parts plus what Python spent between them."""
+    llama_ns: int
+    """Part of `decode_wall_ns` spent inside llama.cpp calls."""
+    cycles: Cycles
+    tokens: list[int]
+    """Emitted token ids; as many as `n_predict_tokens` of the cell."""
+    margins: list[float] = []
+    """Baseline runs only: top-1 minus top-2 logit at each emitted token."""
+    resident_bytes: int = 0
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One execution of a cell, written once and never changed."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    """Identity of what was measured: the same for a repeated attempt at the same cell."""
+    attempt: int = 1
+    order: int
+    """Position in the plan."""
+    cell: Cell
+    status: Status
+    started_utc: str
+    started_monotonic_ns: int
+    engine_version: str
+    target_sha256: str
+    draft_sha256: str | None = None
+    measurement: Measurement | None = None
+    failure: Failure | None = None
+    state_before: MachineState = MachineState()
+    state_after: MachineState = MachineState()
+    mark: Literal["phantom"] | None = None
+    """Set by suites that do wrong on purpose; no table, statistic or figure ever mixes marked runs in."""
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Written before the first run; fixes everything that all runs of a study share."""
+
+    schema_version: int = SCHEMA_VERSION
+    tool_version: str
+    created_utc: str
+    arguments: list[str]
+    family: str
+    suites: list[str]
+    suite_sha256: dict[str, str]
+    plan_sha256: str
+    n_cells: int
+    settings: Settings
+    models: list[ModelFacts]
+    engine: EngineFacts
+    machine: MachineFacts
+    packages: dict[str, str]
+
+
+def canonical_json(value: object) -> bytes:
+    """The same bytes for the same value, whatever order its keys came in."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def fingerprint(*parts: object) -> str:
+    """SHA-256 (hex) over the canonical JSON of `parts`."""
+    return hashlib.sha256(canonical_json(list(parts))).hexdigest()
+
+
+def run_identity(
+    cell: Cell, settings: Settings, engine: EngineFacts, target_sha256: str, draft_sha256: str | None
+) -> str:
+    """Sixteen hex digits over what changes the measurement, and nothing that does not.
+
+    Plan and record compute it with this one function, so a study resumes by identity and an edited line shows.
+    """
+    return fingerprint(SCHEMA_VERSION, cell, settings, engine, target_sha256, draft_sha256)[:16]

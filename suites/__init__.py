@@ -1,0 +1,1 @@
+"""Declared experiments as TOML, and the one loader that checks them (`suites.loader`)."""
