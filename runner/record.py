@@ -152,6 +152,20 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     log_tail: list[str] = []
 
 
+class RollbackProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the preflight saw on this very model: normalised mean squared errors of logits.
+
+    A rollback is proved when `rolled_back` lies below the geometric mean of `noise` and `wrong_state`.
+    """
+
+    rolled_back: float
+    """After rolling back, against a context that never saw the rejected tokens; worst of all cases tried."""
+    noise: float
+    """The same tokens in one batch against one by one: what rounding alone does on this model."""
+    wrong_state: float
+    """With one rejected token left in: what the smallest wrong state does on this model."""
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one executed cell yielded: everything the worker knows."""
 
@@ -172,6 +186,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cycles: Cycles
     tokens: list[int]
     """Emitted token ids; as many as `n_predict_tokens` of the cell."""
+    target_proof: RollbackProof | None = None
+    draft_proof: RollbackProof | None = None
     margins: list[float] = []
     """Baseline runs only: top-1 minus top-2 logit at each emitted token."""
     resident_bytes: int = 0
