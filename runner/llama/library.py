@@ -1,0 +1,63 @@
+"""The loaded llama.cpp library: its log, its build, its backends.
+
+The log never reaches the user's terminal; the last lines go into the error of the call that failed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from functools import cache
+
+import llama_cpp
+
+from runner.record import EngineFacts
+
+_LOG_LINES = 40
+_log: deque[str] = deque(maxlen=_LOG_LINES)
+_partial = ""
+
+
+@llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
+def _on_log(_level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
+    # llama.cpp's log is global and arrives in pieces.
+    global _partial
+    *lines, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
+    _log.extend(line for line in lines if line.strip())
+
+
+@cache
+def load_library() -> None:
+    """Start llama.cpp's backends once and take its log away from the terminal."""
+    llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+
+
+def log_tail(n_lines: int = 12) -> tuple[str, ...]:
+    """The last lines that llama.cpp logged, oldest first."""
+    return tuple(_log)[-n_lines:]
+
+
+def engine_facts() -> EngineFacts:
+    """Version, compile-time features and backend devices of this build."""
+    load_library()
+    return EngineFacts(
+        name="llama.cpp",
+        version=f"llama-cpp-python {llama_cpp.__version__}",
+        system_info=llama_cpp.llama_print_system_info().decode("utf-8", "replace").strip(),
+        backends=_backend_devices(),
+    )
+
+
+def _backend_devices() -> list[str]:
+    ggml = llama_cpp._ggml.libggml
+    ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
+    ggml.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
+    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
+    ggml.ggml_backend_dev_name.argtypes = [ctypes.c_void_p]
+    ggml.ggml_backend_dev_name.restype = ctypes.c_char_p
+    names = (
+        ggml.ggml_backend_dev_name(ggml.ggml_backend_dev_get(index))
+        for index in range(ggml.ggml_backend_dev_count())
+    )
+    return [name.decode("utf-8", "replace") for name in names]

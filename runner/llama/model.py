@@ -1,0 +1,73 @@
+"""One loaded GGUF: weights, vocabulary, kind of memory."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import llama_cpp
+
+from runner.errors import ModelError
+from runner.llama.library import load_library, log_tail
+
+_ALL_LAYERS = 999
+
+
+class Model:
+    """Weights of one GGUF, loaded once and shared by all contexts made from it.
+
+    Raises ModelError when the file is missing or llama.cpp cannot load it.
+    """
+
+    def __init__(self, path: Path, *, n_gpu_layers: int) -> None:
+        if not path.is_file():
+            raise ModelError(f"{path.name}: no such GGUF; see `python -m runner models list`")
+        load_library()
+        params = llama_cpp.llama_model_default_params()
+        params.n_gpu_layers = _ALL_LAYERS if n_gpu_layers < 0 else n_gpu_layers
+        handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        if not handle:
+            raise ModelError(
+                f"{path.name}: llama.cpp cannot load it ({_last_words()}); is the download complete?"
+            )
+        self.name = path.name
+        self.handle = handle
+        self._vocab = llama_cpp.llama_model_get_vocab(handle)
+        self.n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+        self.is_hybrid = bool(llama_cpp.llama_model_is_hybrid(handle))
+        self.is_recurrent = bool(llama_cpp.llama_model_is_recurrent(handle))
+
+    @property
+    def has_recurrent_state(self) -> bool:
+        """True when dropping tokens means more than trimming a KV cache."""
+        return self.is_hybrid or self.is_recurrent
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of `text`, without special tokens added."""
+        data = text.encode()
+        capacity = len(data) + 8
+        buffer = (llama_cpp.llama_token * capacity)()
+        count = llama_cpp.llama_tokenize(self._vocab, data, len(data), buffer, capacity, False, False)  # noqa: FBT003
+        if count < 0:
+            raise ModelError(f"{self.name}: its tokenizer refused a text of {len(data)} bytes")
+        return list(buffer[:count])
+
+    def detokenize(self, tokens: list[int]) -> str:
+        """Text of token ids; bytes that are no UTF-8 show as U+FFFD."""
+        return b"".join(self._piece(token) for token in tokens).decode("utf-8", "replace")
+
+    def _piece(self, token: int) -> bytes:
+        buffer = ctypes.create_string_buffer(256)
+        length = llama_cpp.llama_token_to_piece(self._vocab, token, buffer, len(buffer), 0, True)  # noqa: FBT003
+        return buffer.raw[: max(length, 0)]
+
+    def close(self) -> None:
+        """Free the weights; every context made from them must be closed before."""
+        if self.handle:
+            llama_cpp.llama_model_free(self.handle)
+            self.handle = None
+
+
+def _last_words() -> str:
+    lines = [line for line in log_tail() if "error" in line or "fail" in line]
+    return lines[-1].strip() if lines else "it gave no reason"

@@ -1,0 +1,163 @@
+"""Proves a rollback strategy on the very model before anything is timed.
+
+`True` from llama.cpp is no proof: a rollback over several single-token decodes returns True and leaves a wrong
+state (ggml-org/llama.cpp#26695). So the strategy is run as it will be used, tokens are rejected, and the logits
+that follow are compared with a context that never saw them. How large an error means something depends on the
+model, so its own rounding noise and the effect of one wrong token are measured beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.errors import EngineError
+from runner.llama.context import Context
+from runner.llama.draft import ModelDrafter
+from runner.llama.rollback import (
+    Rollback,
+    draft_strategies,
+    make_context,
+    make_rollback,
+    no_strategy,
+    target_strategies,
+)
+from runner.llama.target import LlamaTarget
+from runner.record import RollbackProof, Settings, Strategy
+
+PROBE_TEXT = (
+    "A river that has been straightened runs faster and digs deeper, so the fields beside it dry out in summer "
+    "and flood in winter. Twelve years after the old bends were dug again, the water table had risen by 40 cm, "
+    "the herons were back, and the village downstream had not been flooded once."
+)
+_PROMPT_TOKENS = 16
+
+Logits = NDArray[np.float32]
+Prover = Callable[[Context, Context, Rollback, int], RollbackProof]
+
+
+class Proved:
+    """A context together with the rollback that was proved on it."""
+
+    def __init__(self, context: Context, rollback: Rollback, proof: RollbackProof) -> None:
+        self.context = context
+        self.rollback = rollback
+        self.proof = proof
+
+
+def prove_target(reference: Context, settings: Settings, *, gamma: int) -> Proved:
+    """The first strategy that holds for verifying `gamma` drafted tokens; raises RollbackError when none does.
+
+    `reference` is a context of the same model without snapshots.
+    """
+    return _first_that_holds(target_strategies(reference.model), _try_target, reference, settings, gamma)
+
+
+def prove_draft(reference: Context, settings: Settings, *, gamma: int) -> Proved:
+    """The first strategy that holds for drafting `gamma` tokens one by one; raises RollbackError if none."""
+    return _first_that_holds(draft_strategies(reference.model), _try_draft, reference, settings, gamma)
+
+
+def _first_that_holds(
+    strategies: Sequence[Strategy], prover: Prover, reference: Context, settings: Settings, gamma: int
+) -> Proved:
+    tried: list[str] = []
+    for strategy in strategies:
+        context = make_context(reference.model, settings, strategy, gamma=gamma)
+        rollback = make_rollback(strategy)
+        try:
+            proof = prover(context, reference, rollback, gamma)
+        except EngineError as error:
+            tried.append(f"{strategy}: {error}")
+        else:
+            if proof.holds:
+                return Proved(context, rollback, proof)
+            tried.append(
+                f"{strategy}: error {proof.rolled_back:.1e}, rounding {proof.noise:.1e}, "
+                f"one wrong token {proof.wrong_state:.1e}"
+            )
+        context.close()
+    raise no_strategy(reference.model, tried)
+
+
+def _try_target(context: Context, reference: Context, rollback: Rollback, gamma: int) -> RollbackProof:
+    """Two cycles with rejections, as in the loop, for several numbers of kept tokens."""
+    text = _probe_tokens(context, _PROMPT_TOKENS + gamma + 4)
+    prompt, right = text[:_PROMPT_TOKENS], text[_PROMPT_TOKENS:]
+    target = LlamaTarget(context, rollback)
+    proofs = []
+    for n_keep in sorted({1, (gamma + 2) // 2, gamma, gamma + 1}):
+        target.begin(prompt)
+        _reject(target, right[:n_keep], gamma + 1 - n_keep)
+        _reject(target, right[n_keep : n_keep + 1], gamma)
+        probe = right[n_keep + 1 : n_keep + 3]
+        context.decode(probe, n_outputs=len(probe))
+        rolled_back = context.logits(len(probe)).copy()
+        proofs.append(_judge(rolled_back, reference, [*prompt, *right[: n_keep + 1]], probe))
+    return _worst(proofs)
+
+
+def _reject(target: LlamaTarget, kept: Sequence[int], n_rejected: int) -> None:
+    target.mark()
+    target.verify([*kept, *_wrong(kept[-1], n_rejected)])
+    target.keep(len(kept))
+
+
+def _try_draft(context: Context, reference: Context, rollback: Rollback, gamma: int) -> RollbackProof:
+    """Draft, accept some, and look at the logits that the next cycle would start from."""
+    text = _probe_tokens(context, _PROMPT_TOKENS + 1)
+    prompt, bonus = text[:-1], text[-1]
+    drafter = ModelDrafter(context, rollback)
+    proofs = []
+    for n_accepted in sorted({0, gamma // 2, max(gamma - 2, 0), gamma - 1, gamma}):
+        drafter.begin(prompt)
+        proposal = drafter.propose(gamma)
+        drafter.settle(n_accepted, bonus)
+        drafter.propose(1)
+        rolled_back = context.logits(1).copy()
+        proofs.append(_judge(rolled_back, reference, [*prompt, *proposal[:n_accepted]], [bonus]))
+    return _worst(proofs)
+
+
+def _judge(
+    rolled_back: Logits, reference: Context, confirmed: Sequence[int], probe: Sequence[int]
+) -> RollbackProof:
+    fresh = _fresh_logits(reference, [confirmed], probe)
+    one_by_one = _fresh_logits(reference, [[token] for token in confirmed], probe)
+    one_wrong = _fresh_logits(reference, [[*confirmed, *_wrong(confirmed[-1], 1)]], probe)
+    return RollbackProof(
+        rolled_back=nmse(rolled_back, fresh), noise=nmse(one_by_one, fresh), wrong_state=nmse(one_wrong, fresh)
+    )
+
+
+def _fresh_logits(reference: Context, batches: Sequence[Sequence[int]], probe: Sequence[int]) -> Logits:
+    reference.clear()
+    for batch in batches:
+        reference.decode(batch, n_outputs=0)
+    reference.decode(probe, n_outputs=len(probe))
+    return reference.logits(len(probe)).copy()
+
+
+def _worst(proofs: Sequence[RollbackProof]) -> RollbackProof:
+    return RollbackProof(
+        rolled_back=max(proof.rolled_back for proof in proofs),
+        noise=max(proof.noise for proof in proofs),
+        wrong_state=min(proof.wrong_state for proof in proofs),
+    )
+
+
+def _probe_tokens(context: Context, count: int) -> list[int]:
+    text = context.model.tokenize(PROBE_TEXT)
+    return (text * (count // len(text) + 1))[:count]
+
+
+def _wrong(after: int, count: int) -> list[int]:
+    """Tokens that do not continue the probe text: its own last token, repeated."""
+    return [after] * count
+
+
+def nmse(found: Logits, expected: Logits) -> float:
+    """Mean squared error over the variance of `expected`; 0 is equal, 1 is unrelated."""
+    return float(np.mean((found - expected) ** 2) / np.var(expected))
