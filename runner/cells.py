@@ -1,0 +1,90 @@
+"""Which cells a suite stands for. A cell says what is measured; in which order is the plan's business."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from runner.errors import SuiteError, UsageError
+from runner.prompts import Prompt, load_prompt
+from runner.record import NO_DRAFT, Cell, Purpose
+from suites.loader import Suite
+
+REFERENCE_SUITE = "reference"
+REFERENCE_PROMPT = "short"
+REFERENCE_TOKENS = 32
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell and the prompt that it names."""
+
+    cell: Cell
+    prompt: Prompt
+
+    @property
+    def loads(self) -> tuple[str, str]:
+        """The roles that must be loaded for it: target and draft (`none` in a pure baseline)."""
+        return (self.cell.target, self.cell.pair_draft)
+
+    @property
+    def at_most_tokens(self) -> int:
+        """Context that the run can come to need: prompt, generated tokens, and one rejected draft beyond them."""
+        return self.prompt.at_most_tokens + self.cell.n_predict_tokens + self.cell.gamma
+
+
+def steps_of(suite: Suite) -> Iterator[Step]:
+    """All cells of a suite with their baselines, unordered.
+
+    Raises SuiteError when the suite names a prompt that cannot be had.
+    """
+    prompts = [_prompt(suite, index, prompt_id) for index, prompt_id in enumerate(suite.axes.prompts)]
+    drafts = suite.axes.drafts or [NO_DRAFT]
+    for target in suite.axes.targets:
+        for draft in drafts:
+            for prompt in prompts:
+                for block in range(suite.blocks):
+                    yield from _comparison(suite, target, draft, prompt, block)
+
+
+def reference_step(loads: tuple[str, str], number: int) -> Step:
+    """The `number`-th reference run of a loaded pair: always the same short baseline, so that drift shows."""
+    prompt = load_prompt(REFERENCE_PROMPT)
+    cell = Cell(
+        suite=REFERENCE_SUITE,
+        target=loads[0],
+        draft=NO_DRAFT,
+        pair_draft=loads[1],
+        gamma=0,
+        prompt=prompt.id,
+        prompt_sha256=prompt.sha256,
+        n_predict_tokens=REFERENCE_TOKENS,
+        block=number,
+        purpose="reference",
+    )
+    return Step(cell=cell, prompt=prompt)
+
+
+def _comparison(suite: Suite, target: str, draft: str, prompt: Prompt, block: int) -> Iterator[Step]:
+    baseline_purpose: Purpose = "paired-baseline" if suite.baseline == "paired" else "cell"
+    for gamma in (0, *suite.axes.gammas):
+        cell = Cell(
+            suite=suite.name,
+            target=target,
+            draft=draft if gamma else NO_DRAFT,
+            pair_draft=draft,
+            gamma=gamma,
+            prompt=prompt.id,
+            prompt_sha256=prompt.sha256,
+            n_predict_tokens=suite.n_predict_tokens,
+            block=block,
+            purpose="cell" if gamma else baseline_purpose,
+        )
+        yield Step(cell=cell, prompt=prompt)
+
+
+def _prompt(suite: Suite, index: int, prompt_id: str) -> Prompt:
+    try:
+        return load_prompt(prompt_id)
+    except UsageError as error:
+        raise SuiteError(f"{suite.name}.toml: axes.prompts[{index}]: {error}") from None

@@ -1,0 +1,200 @@
+"""Reads a suite and refuses everything that it does not understand, naming file and key.
+
+A suite is a cross product of axes. How its baselines count is declared, so that gamma 0 never stands in an axis:
+
+    baseline = "only"      every cell is a baseline; the suite has no drafts and no gammas
+    baseline = "paired"    each comparison gets a baseline on top of the declared cells
+    baseline = "counted"   each comparison's baseline is one of the declared cells
+
+>>> load_suite("prompt-sweep").n_cells
+36
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from runner.errors import SuiteError, UsageError
+from suites.roles import DRAFTS, TARGETS
+
+SUITES_DIR = Path(__file__).parent
+ALL = "all"
+RESERVED = (ALL, "list")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_MAX_FILE_BYTES = 100_000
+
+Gamma = Annotated[int, msgspec.Meta(ge=1, le=64)]
+"""Tokens drafted per cycle; the baseline is declared by `baseline`, not by gamma 0."""
+
+T = TypeVar("T")
+
+
+class Axes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is varied: the suite's cells are the cross product."""
+
+    targets: Annotated[list[str], msgspec.Meta(min_length=1)]
+    drafts: list[str] = []
+    gammas: list[Gamma] = []
+    prompts: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+class _Declared(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    kind: Literal["matrix"]
+    title: str
+    baseline: Literal["only", "paired", "counted"]
+    blocks: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+    n_predict_tokens: Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+    axes: Axes
+
+
+class _All(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    suites: Annotated[list[str], msgspec.Meta(min_length=1)]
+
+
+class Suite(msgspec.Struct, frozen=True, kw_only=True):
+    """One declared experiment; `sha256` is that of its file's bytes."""
+
+    name: str
+    sha256: str
+    title: str
+    baseline: Literal["only", "paired", "counted"]
+    blocks: int
+    n_predict_tokens: int
+    axes: Axes
+
+    @property
+    def n_comparisons(self) -> int:
+        """Comparisons over all blocks: each has exactly one baseline."""
+        axes = self.axes
+        return len(axes.targets) * max(1, len(axes.drafts)) * len(axes.prompts) * self.blocks
+
+    @property
+    def n_cells(self) -> int:
+        """Cells that the suite declares; paired baselines come on top."""
+        counted_baseline = self.baseline != "paired"
+        return self.n_comparisons * (len(self.axes.gammas) + counted_baseline)
+
+
+def load_suite(name: str, folder: Path = SUITES_DIR) -> Suite:
+    """The suite of that name.
+
+    Raises UsageError when there is none, SuiteError when its file is malformed.
+    """
+    if name not in suite_names(folder):
+        known = ", ".join(suite_names(folder))
+        raise UsageError(f"there is no suite {name!r}; known suites: {known}, or `{ALL}`")
+    path = folder / f"{name}.toml"
+    content = _read(path)
+    declared = _decode(content, path, _Declared)
+    _check(declared, path)
+    return Suite(
+        name=name,
+        sha256=hashlib.sha256(content).hexdigest(),
+        title=declared.title,
+        baseline=declared.baseline,
+        blocks=declared.blocks,
+        n_predict_tokens=declared.n_predict_tokens,
+        axes=declared.axes,
+    )
+
+
+def load_suites(names: tuple[str, ...], folder: Path = SUITES_DIR) -> list[Suite]:
+    """The suites of those names, each once, in the order asked for; `all` stands for what all.toml lists."""
+    wanted = [one for name in names for one in (all_names(folder) if name == ALL else [name])]
+    return [load_suite(name, folder) for name in dict.fromkeys(wanted)]
+
+
+def adjusted(suite: Suite, *, blocks: int | None = None, n_predict_tokens: int | None = None) -> Suite:
+    """The suite with another number of blocks or of generated tokens; None keeps what the file declares.
+
+    Raises SuiteError when a gamma no longer fits.
+    """
+    n_predict = n_predict_tokens or suite.n_predict_tokens
+    _refuse_unreachable(suite.axes.gammas, n_predict, f"{suite.name}.toml")
+    return msgspec.structs.replace(suite, blocks=blocks or suite.blocks, n_predict_tokens=n_predict)
+
+
+def suite_names(folder: Path = SUITES_DIR) -> list[str]:
+    """Every declared suite: those of `all` in their order, then the others by name."""
+    found = sorted(path.stem for path in folder.glob("*.toml"))
+    usable = [name for name in found if _NAME.fullmatch(name) and name not in RESERVED]
+    in_all = all_names(folder)
+    return [*in_all, *(name for name in usable if name not in in_all)]
+
+
+def all_names(folder: Path = SUITES_DIR) -> list[str]:
+    """The suites that `all` stands for, in their declared order."""
+    path = folder / f"{ALL}.toml"
+    names = _decode(_read(path), path, _All).suites
+    for name in names:
+        if not _NAME.fullmatch(name) or name in RESERVED or not (folder / f"{name}.toml").is_file():
+            raise SuiteError(f"{path.name}: suites names {name!r}, but there is no such suite file beside it")
+    _refuse_doubles(names, f"{path.name}: suites")
+    return names
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise SuiteError(f"{path.name}: cannot be read ({error.strerror})") from None
+    if len(content) > _MAX_FILE_BYTES:
+        raise SuiteError(f"{path.name}: larger than {_MAX_FILE_BYTES:,} bytes; this is no suite")
+    return content
+
+
+def _decode(content: bytes, path: Path, kind: type[T]) -> T:
+    try:
+        table: dict[str, Any] = tomllib.loads(content.decode())
+        return msgspec.convert(table, kind)
+    except tomllib.TOMLDecodeError as error:
+        raise SuiteError(f"{path.name}: not TOML ({error})") from None
+    except UnicodeDecodeError:
+        raise SuiteError(f"{path.name}: not UTF-8 text") from None
+    except msgspec.ValidationError as error:
+        raise SuiteError(f"{path.name}: {error}") from None
+    except (RecursionError, ValueError, OverflowError) as error:
+        raise SuiteError(f"{path.name}: cannot be understood ({error})") from None
+
+
+def _check(suite: _Declared, path: Path) -> None:
+    _refuse_unknown(suite.axes.targets, TARGETS, f"{path.name}: axes.targets")
+    _refuse_unknown(suite.axes.drafts, DRAFTS, f"{path.name}: axes.drafts")
+    for axis in ("targets", "drafts", "gammas", "prompts"):
+        _refuse_doubles(getattr(suite.axes, axis), f"{path.name}: axes.{axis}")
+    has_sd = bool(suite.axes.drafts), bool(suite.axes.gammas)
+    if suite.baseline == "only" and any(has_sd):
+        raise SuiteError(f'{path.name}: baseline = "only" has no drafts and no gammas; remove them from axes')
+    if suite.baseline != "only" and not all(has_sd):
+        raise SuiteError(f'{path.name}: baseline = "{suite.baseline}" needs axes.drafts and axes.gammas')
+    _refuse_unreachable(suite.axes.gammas, suite.n_predict_tokens, path.name)
+
+
+def _refuse_unreachable(gammas: list[int], n_predict_tokens: int, where: str) -> None:
+    # A cycle never drafts past the budget: a gamma as long as the text would not live up to its name.
+    for index, gamma in enumerate(gammas):
+        if gamma >= n_predict_tokens:
+            raise SuiteError(
+                f"{where}: axes.gammas[{index}] = {gamma} can never be drafted within"
+                f" n_predict_tokens = {n_predict_tokens}; use a smaller gamma or generate more"
+            )
+
+
+def _refuse_unknown(names: list[str], known: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise SuiteError(f"{where} names the unknown role {name!r}; known: {', '.join(known)}")
+
+
+def _refuse_doubles(values: list[Any], where: str) -> None:
+    for value in values:
+        if values.count(value) > 1:
+            raise SuiteError(f"{where} names {value!r} twice")
