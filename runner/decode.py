@@ -101,6 +101,7 @@ def generate(
     while (n_missing := n_predict - len(loop.tokens)) > 0:
         # A cycle yields one token more than it drafts, so the budget is met exactly and nothing is cut.
         loop.cycle(min(gamma, n_missing - 1))
+    loop_ended = clock()
     return Generation(
         tokens=loop.tokens,
         margins=loop.margins,
@@ -108,7 +109,7 @@ def generate(
         prefill_tokens=len(prompt) - 1,
         prefill_target_ns=target_ready - started,
         prefill_draft_ns=draft_ready - target_ready,
-        decode_wall_ns=clock() - loop_started,
+        decode_wall_ns=loop_ended - loop_started,
     )
 
 

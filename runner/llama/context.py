@@ -34,7 +34,7 @@ _FLASH = {"auto": -1, "off": 0, "on": 1}
 class Context:
     """A sequence of tokens in one context of `model`; `position` is how many the memory holds.
 
-    `llama_ns` adds up the time inside llama.cpp calls, synchronisation included.
+    `llama_ns` adds up the time inside llama.cpp calls since `begin`, synchronisation included.
     """
 
     def __init__(self, model: Model, settings: Settings, *, n_rs_seq: int = 0, n_sequences: int = 1) -> None:
@@ -66,6 +66,12 @@ class Context:
         """Forget everything, snapshots included."""
         llama_cpp.llama_memory_clear(self._memory, True)  # noqa: FBT003
         self.position = 0
+
+    def begin(self, tokens: Sequence[int]) -> None:
+        """Forget everything, prefill `tokens` without outputs, and start `llama_ns` anew."""
+        self.clear()
+        self.decode(tokens, n_outputs=0)
+        self.llama_ns = 0
 
     def decode(self, tokens: Sequence[int], *, n_outputs: int) -> None:
         """Decode `tokens` after those held; logits of the last `n_outputs` of them become available.

@@ -27,8 +27,7 @@ class ModelDrafter:
 
     def begin(self, prompt: Sequence[int]) -> None:
         """Forget everything and prefill the prompt but its last token."""
-        self._context.clear()
-        self._context.decode(prompt[:-1], n_outputs=0)
+        self._context.begin(prompt[:-1])
         self._pending = [prompt[-1]]
 
     def propose(self, limit: int) -> list[int]:

@@ -133,7 +133,7 @@ def _judge(
 
 
 def _fresh_logits(reference: Context, batches: Sequence[Sequence[int]], probe: Sequence[int]) -> Logits:
-    reference.clear()
+    reference.begin([])
     for batch in batches:
         reference.decode(batch, n_outputs=0)
     reference.decode(probe, n_outputs=len(probe))

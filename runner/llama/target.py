@@ -20,8 +20,7 @@ class LlamaTarget:
 
     def begin(self, tokens: Sequence[int]) -> None:
         """Forget everything and prefill."""
-        self._context.clear()
-        self._context.decode(tokens, n_outputs=0)
+        self._context.begin(tokens)
 
     def mark(self) -> None:
         """Let the rollback remember the state before the batch."""

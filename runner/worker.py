@@ -1,0 +1,87 @@
+"""The measuring process: one loaded pair, requests on standard input, replies on standard output.
+
+Started as `python -m runner.worker` by `runner.worker_client`. An abort inside llama.cpp ends this process and
+not the study. Whatever else writes to standard output (llama.cpp, a library) is sent to standard error, so that
+replies stay clean.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from runner.errors import EngineError, StudyError, UsageError
+from runner.llama.library import engine_facts
+from runner.llama.session import PairSession
+from runner.messages import Describe, Described, Done, Execute, Load, Loaded, Refused, Reply, Request
+
+
+class Worker:
+    """Answers requests; holds at most one loaded pair."""
+
+    def __init__(self) -> None:
+        self._session: PairSession | None = None
+
+    def answer(self, request: Request) -> Reply:
+        """The reply to one request; errors raised on purpose become `Refused`."""
+        try:
+            return self._act(request)
+        except StudyError as error:
+            return refusal(error)
+
+    def _act(self, request: Request) -> Reply:
+        match request:
+            case Load():
+                self._session = _load(request)
+                return Loaded()
+            case Execute(planned=planned):
+                if self._session is None:
+                    raise UsageError("a run was asked for before a pair was loaded")
+                measurement = self._session.run(
+                    gamma=planned.cell.gamma,
+                    n_predict=planned.cell.n_predict_tokens,
+                    prompt_text=planned.prompt_text,
+                    prompt_tokens=planned.prompt_tokens_wanted,
+                )
+                return Done(measurement=measurement)
+            case Describe():
+                return Described(engine=engine_facts())
+
+
+def _load(request: Load) -> PairSession:
+    draft = None if request.draft_path is None else Path(request.draft_path)
+    return PairSession(Path(request.target_path), draft, request.settings, request.pair.gammas)
+
+
+def refusal(error: StudyError) -> Refused:
+    """The error as a message."""
+    code, tail = (error.code, error.log_tail) if isinstance(error, EngineError) else (None, ())
+    return Refused(kind=type(error).__name__, message=str(error), code=code, log_tail=tail)
+
+
+def _claim_stdout() -> BinaryIO:
+    """The real standard output for replies; everybody else's goes to standard error from now on."""
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return replies
+
+
+def main() -> None:
+    """Serve requests until standard input ends."""
+    # Ctrl-C in the terminal reaches the whole process group; the parent decides when a run ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    replies = _claim_stdout()
+    decoder = msgspec.json.Decoder(Request)
+    worker = Worker()
+    for line in sys.stdin.buffer:
+        replies.write(msgspec.json.encode(worker.answer(decoder.decode(line))) + b"\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    main()
