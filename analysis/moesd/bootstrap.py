@@ -1,0 +1,57 @@
+"""Prediction intervals: refit to resampled residuals, predict, add one more residual."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.moesd.fit import SEED, Fit, descend
+from analysis.moesd.identify import n_free
+from analysis.moesd.theory import FloatArray
+from analysis.moesd.times import Parameters, Points, speedup
+from runner.errors import DataError
+
+N_REFITS = 200
+LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Refits:
+    """The parameters of every refit, and the residuals they were drawn from."""
+
+    parameters: tuple[Parameters, ...]
+    residuals: FloatArray
+    """Shape (m,), centred and widened for the parameters that the fit used up."""
+    ridge_tokens: float
+    seed: int
+
+    def interval(self, points: Points, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
+        """Ends of the interval that a new measurement of each point lies in with chance `level`, shape (n,)."""
+        predicted = np.array([speedup(p, points, self.ridge_tokens) for p in self.parameters])
+        noise = np.random.default_rng(self.seed).choice(self.residuals, predicted.shape)
+        tail = (1.0 - level) / 2.0
+        low, high = np.quantile(predicted + noise, [tail, 1.0 - tail], axis=0)
+        return low, high
+
+
+def refit(fit: Fit, n: int = N_REFITS, seed: int = SEED) -> Refits:
+    """`n` refits to modelled speedups plus resampled residuals, each descending from the fit's own end.
+
+    DataError when as many parameters are free as there are points: nothing is left to judge the error by.
+    """
+    spare = len(fit.grid) - n_free(fit)
+    if spare < 1:
+        raise DataError(f"{len(fit.grid)} points leave nothing to estimate the error from; fit more points")
+    residuals = fit.residuals(fit.grid)
+    residuals = (residuals - residuals.mean()) * np.sqrt(len(fit.grid) / spare)
+    rng = np.random.default_rng(seed)
+    modelled = fit.speedup(fit.grid.points)
+    draws = (modelled + rng.choice(residuals, len(modelled)) for _ in range(n))
+    return Refits(tuple(_end(fit, draw) for draw in draws), residuals, fit.ridge_tokens, seed)
+
+
+def _end(fit: Fit, measured: FloatArray) -> Parameters:
+    start = np.array(fit.parameters)
+    end = descend(fit.grid.with_speedup(measured), fit.bounds, fit.ridge_tokens, start)
+    return Parameters(*map(float, end.x))
