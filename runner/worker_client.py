@@ -45,7 +45,7 @@ class WorkerProcess:
         self._buffer = b""
 
     def ask(self, request: Request, expected: type[T], *, limit_s: float) -> T:
-        """Send one request, wait for a reply of type `expected`; raises the error that the worker refused with."""
+        """Send one request and wait for its reply; raises the error that the worker refused with."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(msgspec.json.encode(request) + b"\n")
@@ -86,7 +86,9 @@ class WorkerProcess:
     def _died(self) -> WorkerError:
         status = self._process.wait()
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
-        return WorkerError(f"the measuring process died ({how})", log_tail=self._last_words())
+        tail = self._last_words()
+        last = f": {tail[-1]}" if tail else ""
+        return WorkerError(f"the measuring process died ({how}){last}", log_tail=tail)
 
     def _last_words(self) -> tuple[str, ...]:
         size = self._stderr.seek(0, 2)

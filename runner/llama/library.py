@@ -10,6 +10,7 @@ from collections import deque
 from functools import cache
 
 import llama_cpp
+from llama_cpp import _ggml
 
 from runner.record import EngineFacts
 
@@ -50,7 +51,7 @@ def engine_facts() -> EngineFacts:
 
 
 def _backend_devices() -> list[str]:
-    ggml = llama_cpp._ggml.libggml
+    ggml = _ggml.libggml
     ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
     ggml.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
     ggml.ggml_backend_dev_get.restype = ctypes.c_void_p

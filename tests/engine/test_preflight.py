@@ -1,0 +1,82 @@
+"""The preflight tells right rollbacks from wrong ones on real models, whatever llama.cpp says of them."""
+
+import pytest
+
+from runner.errors import RollbackError
+from runner.llama import preflight
+from runner.llama.context import Context
+from runner.llama.model import Model
+from runner.llama.rollback import Checkpoint, Trim, make_context, make_rollback
+from runner.record import RollbackProof
+
+
+class KeepEverything(Trim):
+    """The published study's rollback: what is rejected stays where it is."""
+
+    def undo(self, context, since_mark, n_keep):
+        return ()
+
+
+@pytest.fixture(scope="module")
+def reference(tiny, kind, settings):
+    model = Model(tiny(kind), n_gpu_layers=0)
+    context = Context(model, settings)
+    yield context
+    context.close()
+
+
+@pytest.mark.parametrize("gamma", [1, 2, 5, 16])
+def test_the_right_strategy_is_proved_for_every_gamma(reference, settings, gamma):
+    for prove in (preflight.prove_target, preflight.prove_draft):
+        proved = prove(reference, settings, gamma=gamma)
+        assert proved.proof.holds
+        proved.context.close()
+
+
+@pytest.mark.parametrize("attempt", [preflight._try_target, preflight._try_draft])
+def test_checkpoint_is_right_on_every_kind_of_memory(reference, settings, attempt):
+    context = make_context(reference.model, settings, "checkpoint", gamma=4)
+    assert attempt(context, reference, Checkpoint(), 4).holds
+    context.close()
+
+
+def test_ignoring_the_rollback_does_not_pass_as_rounding(reference, settings):
+    context = make_context(reference.model, settings, "checkpoint", gamma=4)
+    proof = preflight._try_target(context, reference, KeepEverything("trim"), 4)
+    assert not proof.holds
+    assert proof.rolled_back > 1e-3
+    context.close()
+
+
+def test_snapshots_say_true_after_single_token_decodes_and_are_caught_all_the_same(tiny, settings):
+    """ggml-org/llama.cpp#26695: the reason why `True` is no proof."""
+    reference = Context(Model(tiny("qwen35"), n_gpu_layers=0), settings)
+    context = make_context(reference.model, settings, "snapshots", gamma=8)
+    proof = preflight._try_draft(context, reference, make_rollback("snapshots"), 4)
+    assert not proof.holds
+    context.close()
+    reference.close()
+
+
+def test_trim_is_refused_by_recurrent_state(tiny, settings, monkeypatch):
+    reference = Context(Model(tiny("qwen35"), n_gpu_layers=0), settings)
+    monkeypatch.setattr(preflight, "target_strategies", lambda model: ("trim",))
+    with pytest.raises(RollbackError, match=r"trim: .*refused to drop.*use another GGUF"):
+        preflight.prove_target(reference, settings, gamma=4)
+    reference.close()
+
+
+@pytest.mark.parametrize(
+    ("rolled_back", "noise", "wrong", "holds"),
+    [
+        (0.0, 0.0, 0.02, True),
+        (1e-4, 1e-4, 0.02, True),
+        (5e-3, 1e-4, 0.02, False),
+        (0.02, 0.0, 0.02, False),
+        (1e-5, 1e-3, 5e-3, False),
+    ],
+)
+def test_a_proof_holds_when_its_error_is_like_rounding_and_unlike_a_wrong_state(
+    rolled_back, noise, wrong, holds
+):
+    assert RollbackProof(rolled_back=rolled_back, noise=noise, wrong_state=wrong).holds is holds

@@ -1,0 +1,155 @@
+"""The measuring process: real runs through it, and every way it can fail to answer."""
+
+import sys
+import textwrap
+
+import pytest
+
+from runner.errors import EngineError, ModelError, UsageError, WorkerError
+from runner.executor import Pair, PlannedRun
+from runner.llama.session import PairSession
+from runner.messages import Describe, Described, Execute, Load, Loaded, Refused
+from runner.record import Cell
+from runner.worker import Worker, refusal
+from runner.worker_client import ProcessExecutor, WorkerProcess, describe_engine
+
+PAIR = Pair(target="target", draft="draft", gammas=(0, 4))
+
+
+def planned(gamma: int, *, time_limit_s: float = 60.0, prompt_tokens: int | None = 24) -> PlannedRun:
+    cell = Cell(
+        suite="test",
+        target="target",
+        draft="draft" if gamma else "none",
+        pair_draft="draft",
+        gamma=gamma,
+        prompt="probe",
+        prompt_sha256="0" * 64,
+        n_predict_tokens=24,
+        block=0,
+    )
+    return PlannedRun(
+        order=0,
+        run_id="0" * 16,
+        cell=cell,
+        prompt_text="Once upon a time there was a river that ran uphill, but only on Sundays, and nobody knew.",
+        prompt_tokens_wanted=prompt_tokens,
+        time_limit_s=time_limit_s,
+    )
+
+
+@pytest.fixture(scope="module")
+def paths(tiny):
+    return {"target": tiny("qwen35moe"), "draft": tiny("qwen35", draft=True)}
+
+
+@pytest.fixture(scope="module")
+def session(paths, settings):
+    session = ProcessExecutor(paths, settings).open(PAIR)
+    yield session
+    session.close()
+
+
+def test_a_run_in_a_process_equals_the_same_run_in_this_one(session, paths, settings):
+    here = PairSession(paths["target"], paths["draft"], settings, (0, 4))
+    for gamma in (0, 4):
+        there = session.run(planned(gamma))
+        assert there.tokens == here.run(
+            gamma=gamma, n_predict=24, prompt_text=planned(gamma).prompt_text, prompt_tokens=24
+        ).tokens
+
+
+def test_an_error_raised_on_purpose_crosses_with_its_class_and_the_session_goes_on(session):
+    with pytest.raises(UsageError, match="fewer than the 4000 asked for"):
+        session.run(planned(4, prompt_tokens=4000))
+    assert session.run(planned(0)).cycles.emitted_tokens == 24
+
+
+def test_the_process_says_which_llama_cpp_it_uses():
+    engine = describe_engine()
+    assert engine.name == "llama.cpp"
+    assert engine.version.startswith("llama-cpp-python 0.3.")
+    assert "CPU" in engine.backends
+    assert engine.system_info
+
+
+def test_a_pair_that_cannot_be_loaded_leaves_no_process_behind(paths, settings, tmp_path):
+    executor = ProcessExecutor({**paths, "draft": tmp_path / "gone.gguf"}, settings)
+    with pytest.raises(ModelError, match=r"gone\.gguf: no such GGUF"):
+        executor.open(PAIR)
+
+
+def test_a_run_before_a_pair_is_refused():
+    reply = Worker().answer(Execute(planned=planned(0)))
+    assert reply == Refused(kind="UsageError", message="a run was asked for before a pair was loaded")
+
+
+def test_an_engine_error_keeps_its_code_and_log_lines():
+    reply = refusal(EngineError("broken", code=-3, log_tail=("first", "second")))
+    assert (reply.kind, reply.code, reply.log_tail) == ("EngineError", -3, ("first", "second"))
+
+
+def scripted(body: str) -> tuple[str, ...]:
+    """A worker that follows a script instead of measuring."""
+    return (sys.executable, "-c", "import os, sys, time\nline = sys.stdin.readline()\n" + textwrap.dedent(body))
+
+
+def test_a_death_by_signal_is_told_with_the_last_words_on_standard_error():
+    worker = WorkerProcess(scripted("print('GGML_ASSERT(x) failed', file=sys.stderr, flush=True); os.abort()"))
+    with pytest.raises(WorkerError, match=r"died \(signal 6\)") as caught:
+        worker.ask(Describe(), Loaded, limit_s=30)
+    assert caught.value.log_tail[0] == "GGML_ASSERT(x) failed"
+    worker.close()
+
+
+def test_a_worker_that_stops_answering_is_given_up_after_its_time():
+    worker = WorkerProcess(scripted("time.sleep(60)"))
+    with pytest.raises(WorkerError, match="no answer within 0 s"):
+        worker.ask(Describe(), Loaded, limit_s=0.3)
+    worker.close()
+
+
+def test_half_an_answer_and_then_silence_is_given_up_too():
+    worker = WorkerProcess(scripted("sys.stdout.write('{\"type\":'); sys.stdout.flush(); time.sleep(60)"))
+    with pytest.raises(WorkerError, match="no answer within"):
+        worker.ask(Describe(), Loaded, limit_s=0.3)
+    worker.close()
+
+
+@pytest.mark.parametrize("answer", ["hello", '{"type":"Other"}', "[1,2", '{"type":"Done"}'])
+def test_nonsense_is_named_as_such(answer):
+    worker = WorkerProcess(scripted(f"print({answer!r}, flush=True); time.sleep(60)"))
+    with pytest.raises(WorkerError, match="answered nonsense"):
+        worker.ask(Describe(), Loaded, limit_s=30)
+    worker.close()
+
+
+def test_an_answer_to_another_question_is_refused():
+    worker = WorkerProcess(scripted("print('{\"type\":\"Loaded\"}', flush=True); time.sleep(60)"))
+    with pytest.raises(WorkerError, match="answered Loaded, not Described"):
+        worker.ask(Describe(), Described, limit_s=30)
+    worker.close()
+
+
+def test_asking_a_dead_worker_says_that_it_died(settings):
+    worker = WorkerProcess((sys.executable, "-c", "import sys; sys.exit(3)"))
+    worker._process.wait()
+    with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
+        worker.ask(
+            Load(pair=PAIR, target_path="a", draft_path=None, settings=settings), Loaded, limit_s=30
+        )
+    worker.close()
+
+
+def test_what_llama_cpp_or_a_library_prints_does_not_spoil_the_answers(settings, paths):
+    """The worker's own standard output is moved away before anything can write to it."""
+    script = (
+        "import os, runner.worker as w\n"
+        "original = w.Worker.answer\n"
+        "w.Worker.answer = lambda self, r: (os.write(1, b'noise\\n'), original(self, r))[1]\n"
+        "w.main()\n"
+    )
+    noisy = (sys.executable, "-c", script)
+    session = ProcessExecutor(paths, settings, command=noisy).open(PAIR)
+    assert session.run(planned(4)).cycles.emitted_tokens == 24
+    session.close()
