@@ -1,12 +1,10 @@
 """How long runs take before any was measured: for the plan's estimate and for noticing a worker that hangs.
 
-The estimate only has to be of the right size; the progress bar corrects it by what is measured. Limits follow from
-the bytes that decoding a token reads (facts/llamacpp.md, C) over a bandwidth that no sensible machine is below.
+The estimate only has to be of the right size; the progress bar corrects it by what is measured. Limits follow
+from the bytes that decoding a token reads (facts/llamacpp.md, C) and a bandwidth no sensible machine is below.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from runner.cells import Step
 from runner.record import Cell, ModelFacts
@@ -39,8 +37,8 @@ SLOWEST_TOKEN_S = 0.05
 GRACE_S = 60.0
 
 
-def estimated_s(cell: Cell, prompt_tokens: int, scale: float) -> float:
-    """Seconds that a run may take, from assumed milliseconds per token times `scale`."""
+def estimated_s(cell: Cell, prompt_tokens: int, scale: float = 1.0) -> float:
+    """Seconds that a run may take, from assumed milliseconds per token times `scale`; loading is not counted."""
     target_ms = PUBLISHED_MS[cell.target] * scale
     prefill_ms = prompt_tokens * PREFILL_SHARE * target_ms
     if not cell.gamma:
@@ -50,14 +48,9 @@ def estimated_s(cell: Cell, prompt_tokens: int, scale: float) -> float:
     return (prefill_ms + cycles * cycle_ms) / 1000
 
 
-def estimate_all_s(steps: Iterable[Step], scale: float) -> float:
-    """Seconds for all steps, loading of models not counted."""
-    return sum(estimated_s(step.cell, prompt_guess(step), scale) for step in steps)
-
-
-def prompt_guess(step: Step) -> int:
-    """Tokens of the prompt: exact where the plan fixes them, else about one per four bytes."""
-    return step.prompt.wanted_tokens or step.prompt.at_most_tokens // 4
+def likely_tokens(text: str, wanted_tokens: int | None) -> int:
+    """Tokens of a prompt: exact where the plan fixes them, else about one per four bytes."""
+    return wanted_tokens or len(text.encode()) // 4
 
 
 def time_limit_s(step: Step, target: ModelFacts, draft: ModelFacts | None) -> float:

@@ -1,9 +1,9 @@
 """From suites to an ordered list of runs, fixed before anything is measured.
 
-Models are loaded once per pair, so a pair's runs stand together. Within a pair all prompts of block 0 come before
-block 1, and so on: a drift over time hits every prompt alike. Baseline and every gamma of a comparison run back to
-back in a random order that depends on the seed alone. A reference run opens and closes each pair and comes back
-after about `REFERENCE_EVERY` runs, never inside a comparison. (Protocol: issue 2; facts/anchors.md, 3.1.)
+Models are loaded once per pair, so a pair's runs stand together. Within a pair all prompts of block 0 come
+before block 1, and so on: a drift over time hits every prompt alike. Baseline and every gamma of a comparison
+run back to back in a random order that depends on the seed alone. A reference run opens and closes each pair and
+comes back after about `REFERENCE_EVERY` runs, never inside a comparison (issue 2; facts/anchors.md, 3.1).
 """
 
 from __future__ import annotations

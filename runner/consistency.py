@@ -1,0 +1,26 @@
+"""Whether a measurement can be one of its cell at all. What it means is the analysis's business."""
+
+from __future__ import annotations
+
+from runner.record import Cell, Cycles, Measurement
+
+
+def objection(cell: Cell, measurement: Measurement) -> str | None:
+    """What contradicts the accounting, in one clause; None when nothing does.
+
+    Every emitted token comes out of a cycle, so tokens = Σ(accepted + 1) = the cell's budget, and
+    0 <= accepted <= drafted <= gamma in every cycle (facts/anchors.md, 6.2).
+    """
+    cycles = measurement.cycles
+    if len({len(getattr(cycles, name)) for name in Cycles.__struct_fields__}) != 1:
+        return "the lists of its cycles have different lengths"
+    if any(not 0 <= yes <= all_ <= cell.gamma for yes, all_ in zip(cycles.accepted, cycles.drafted, strict=True)):
+        return f"a cycle accepted more than it drafted, or drafted more than gamma = {cell.gamma}"
+    if not len(measurement.tokens) == cycles.emitted_tokens == cell.n_predict_tokens:
+        return (
+            f"{len(measurement.tokens)} tokens, {cycles.emitted_tokens} emitted by its cycles and"
+            f" {cell.n_predict_tokens} planned are not the same number"
+        )
+    if cell.gamma and not any(cycles.drafted):
+        return "nothing was drafted, so speculative decoding was not on"
+    return None

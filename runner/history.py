@@ -1,0 +1,59 @@
+"""What a study's run log says already happened, and what a crash left at its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from runner.errors import DataError, StoreError
+from runner.lines import decode_line
+from runner.record import RunRecord, Status
+
+
+class Past(msgspec.Struct, frozen=True):
+    """The latest attempt at a run: its number, from 1, and how it ended."""
+
+    attempt: int
+    status: Status
+
+
+class History(msgspec.Struct, frozen=True):
+    """A run log as found: the latest attempt at every run, and how many of its bytes are whole lines."""
+
+    past: dict[str, Past]
+    whole_bytes: int
+    torn: bytes
+    """What follows the last whole line: a record that was being written when the process ended, or nothing."""
+
+
+def read_history(path: Path) -> History:
+    """Read a run log that may end in the middle of a line; a missing file is an empty log.
+
+    Raises StoreError when a whole line is not a record of this study's schema. Raises OSError.
+    """
+    past: dict[str, Past] = {}
+    whole = 0
+    if not path.exists():
+        return History(past, 0, b"")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return History(past, whole, line)
+            note(past, _record(line, f"{path.parent.name}/{path.name}:{number}"))
+            whole += len(line)
+    return History(past, whole, b"")
+
+
+def note(past: dict[str, Past], record: RunRecord) -> None:
+    """Enter one record: a higher attempt supersedes the lower ones."""
+    known = past.get(record.run_id)
+    if known is None or record.attempt > known.attempt:
+        past[record.run_id] = Past(record.attempt, record.status)
+
+
+def _record(line: bytes, where: str) -> RunRecord:
+    try:
+        return decode_line(line, where)
+    except DataError as error:
+        raise StoreError(f"{error}. Nothing is added to a damaged study; use another --out") from None
