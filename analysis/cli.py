@@ -6,7 +6,9 @@ import click
 
 from runner.lazy_group import LazyGroup, run
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "tpot": "analysis.tpot.cli:tpot",
+}
 """Command name -> `module:attribute` of its click command."""
 
 
