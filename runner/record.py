@@ -35,7 +35,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     suite: str
     target: str
     draft: str
-    """Role of the draft model that runs in this cell; `none` at gamma 0."""
+    """Who drafts in this cell: a role, or a drafter of `runner.drafters` such as `ngram`; `none` at gamma 0."""
     pair_draft: str
     """Role of the draft that the comparison is about; `none` in a pure baseline suite."""
     gamma: int
@@ -44,6 +44,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """SHA-256 of the prompt's UTF-8 text and its requested token count."""
     n_predict_tokens: int
     block: int
+    rollback: Strategy | None = None
+    """Target rollback that the suite asks for; None: the cheapest that can be proved."""
     purpose: Purpose = "cell"
     """`cell` counts towards the suite's declared number; the other purposes come on top of it."""
 
@@ -155,7 +157,8 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class RollbackProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the preflight saw on this very model: normalised mean squared errors of logits.
 
-    A rollback is proved when `rolled_back` lies below the geometric mean of `noise` and `wrong_state`.
+    A rollback is proved when `rolled_back` lies below the geometric mean of `noise` and `wrong_state`, and these
+    two lie apart.
     """
 
     rolled_back: float
@@ -164,6 +167,12 @@ class RollbackProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The same tokens in one batch against one by one: what rounding alone does on this model."""
     wrong_state: float
     """With one rejected token left in: what the smallest wrong state does on this model."""
+
+    @property
+    def holds(self) -> bool:
+        """True when the error is like rounding and unlike a wrong state, and the two can be told apart."""
+        noise = max(self.noise, 1e-12)
+        return self.wrong_state > 10 * noise and self.rolled_back <= (noise * self.wrong_state) ** 0.5
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

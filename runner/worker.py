@@ -42,20 +42,14 @@ class Worker:
             case Execute(planned=planned):
                 if self._session is None:
                     raise UsageError("a run was asked for before a pair was loaded")
-                measurement = self._session.run(
-                    gamma=planned.cell.gamma,
-                    n_predict=planned.cell.n_predict_tokens,
-                    prompt_text=planned.prompt_text,
-                    prompt_tokens=planned.prompt_tokens_wanted,
-                )
-                return Done(measurement=measurement)
+                return Done(measurement=self._session.run(planned))
             case Describe():
                 return Described(engine=engine_facts())
 
 
 def _load(request: Load) -> PairSession:
     draft = None if request.draft_path is None else Path(request.draft_path)
-    return PairSession(Path(request.target_path), draft, request.settings, request.pair.gammas)
+    return PairSession(request.pair, Path(request.target_path), draft, request.settings)
 
 
 def refusal(error: StudyError) -> Refused:

@@ -1,12 +1,13 @@
-"""A draft model as `runner.decode.Drafter`.
+"""A draft model as `runner.decode.Drafter`, and an oracle that is charged for one.
 
 After each cycle its context is as good as one that never saw the rejected tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from runner.drafters import OracleDrafter
 from runner.llama.context import Context
 from runner.llama.greedy import greedy_choice
 from runner.llama.rollback import Rollback
@@ -39,12 +40,10 @@ class ModelDrafter:
         self._pending = []
         if limit > 1:
             self._rollback.mark(self._context)
-        token = greedy_choice(self._context.logits(1)).tokens[0]
-        self._proposal.append(token)
+        self._proposal.append(self._pick())
         while len(self._proposal) < limit:
-            self._context.decode([token], n_outputs=1)
-            token = greedy_choice(self._context.logits(1)).tokens[0]
-            self._proposal.append(token)
+            self._context.decode(self._proposal[-1:], n_outputs=1)
+            self._proposal.append(self._pick())
         return self._proposal
 
     def settle(self, n_accepted: int, bonus: int) -> None:
@@ -53,3 +52,34 @@ class ModelDrafter:
         n_keep = min(n_accepted, len(decoded))
         again = self._rollback.undo(self._context, decoded, n_keep) if decoded else ()
         self._pending += [*again, *self._proposal[n_keep:n_accepted], bonus]
+
+    def _pick(self) -> int:
+        return greedy_choice(self._context.logits(1)).tokens[0]
+
+
+class ChargedOracle(ModelDrafter):
+    """An oracle's proposals at the price of a draft model, which decodes them as if they were its own."""
+
+    def __init__(self, context: Context, rollback: Rollback, oracle: OracleDrafter) -> None:
+        super().__init__(context, rollback)
+        self._oracle = oracle
+        self._forced: Iterator[int] = iter(())
+
+    def begin(self, prompt: Sequence[int]) -> None:
+        """Prefill the draft and set the oracle to the start."""
+        super().begin(prompt)
+        self._oracle.begin(prompt)
+
+    def propose(self, limit: int) -> list[int]:
+        """The oracle's tokens, each decoded by the draft but the last."""
+        self._forced = iter(self._oracle.propose(limit))
+        return super().propose(limit)
+
+    def settle(self, n_accepted: int, bonus: int) -> None:
+        """Roll the draft back and move the oracle on."""
+        super().settle(n_accepted, bonus)
+        self._oracle.settle(n_accepted, bonus)
+
+    def _pick(self) -> int:
+        super()._pick()
+        return next(self._forced)

@@ -9,6 +9,7 @@ model, so its own rounding noise and the effect of one wrong token are measured 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from runner.errors import EngineError
 from runner.llama.context import Context
 from runner.llama.draft import ModelDrafter
+from runner.llama.model import Model
 from runner.llama.rollback import (
     Rollback,
     draft_strategies,
@@ -35,40 +37,38 @@ PROBE_TEXT = (
 _PROMPT_TOKENS = 16
 
 Logits = NDArray[np.float32]
-Prover = Callable[[Context, Context, Rollback, int], RollbackProof]
 
 
+@dataclass(frozen=True)
 class Proved:
     """A context together with the rollback that was proved on it."""
 
-    def __init__(self, context: Context, rollback: Rollback, proof: RollbackProof) -> None:
-        self.context = context
-        self.rollback = rollback
-        self.proof = proof
+    context: Context
+    rollback: Rollback
+    proof: RollbackProof
 
 
-def prove_target(reference: Context, settings: Settings, *, gamma: int) -> Proved:
-    """The first strategy that holds for verifying `gamma` drafted tokens; raises RollbackError when none does.
+@dataclass(frozen=True)
+class Side:
+    """How one side of a pair rolls back: strategies to try, cheapest first, and how each is tried."""
 
-    `reference` is a context of the same model without snapshots.
-    """
-    return _first_that_holds(target_strategies(reference.model), _try_target, reference, settings, gamma)
-
-
-def prove_draft(reference: Context, settings: Settings, *, gamma: int) -> Proved:
-    """The first strategy that holds for drafting `gamma` tokens one by one; raises RollbackError if none."""
-    return _first_that_holds(draft_strategies(reference.model), _try_draft, reference, settings, gamma)
+    strategies: Callable[[Model], tuple[Strategy, ...]]
+    attempt: Callable[[Context, Context, Rollback, int], RollbackProof]
 
 
-def _first_that_holds(
-    strategies: Sequence[Strategy], prover: Prover, reference: Context, settings: Settings, gamma: int
+def prove(
+    side: Side, reference: Context, settings: Settings, *, gamma: int, only: Strategy | None = None
 ) -> Proved:
+    """The first strategy of `side` that holds for `gamma` tokens, or the one asked for by `only`.
+
+    `reference` is a context of the same model without snapshots. Raises RollbackError when none holds.
+    """
     tried: list[str] = []
-    for strategy in strategies:
+    for strategy in side.strategies(reference.model) if only is None else (only,):
         context = make_context(reference.model, settings, strategy, gamma=gamma)
         rollback = make_rollback(strategy)
         try:
-            proof = prover(context, reference, rollback, gamma)
+            proof = side.attempt(context, reference, rollback, gamma)
         except EngineError as error:
             tried.append(f"{strategy}: {error}")
         else:
@@ -161,3 +161,7 @@ def _wrong(after: int, count: int) -> list[int]:
 def nmse(found: Logits, expected: Logits) -> float:
     """Mean squared error over the variance of `expected`; 0 is equal, 1 is unrelated."""
     return float(np.mean((found - expected) ** 2) / np.var(expected))
+
+
+TARGET = Side(target_strategies, _try_target)
+DRAFT = Side(draft_strategies, _try_draft)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from runner.decode import Drafter, Generation, NoDraft, generate
+from runner.drafters import DrafterSpec, NgramDrafter, OracleDrafter, SweepDrafter, drafter_spec
 from runner.errors import ModelError, UsageError
+from runner.executor import Pair, PlannedRun
 from runner.llama.context import Context
-from runner.llama.draft import ModelDrafter
+from runner.llama.draft import ChargedOracle, ModelDrafter
 from runner.llama.model import Model
-from runner.llama.preflight import PROBE_TEXT, Proved, prove_draft, prove_target
+from runner.llama.preflight import DRAFT, PROBE_TEXT, TARGET, Proved, prove
 from runner.llama.rollback import make_rollback
 from runner.llama.target import LlamaTarget
-from runner.record import Measurement, RollbackProof, Settings, Strategy, fingerprint
+from runner.prompts import prompt_tokens
+from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, fingerprint
 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
@@ -26,125 +29,142 @@ _WARM_UP_TOKENS = 16
 
 @dataclass(frozen=True)
 class _Arm:
-    """One side of a comparison: target, drafter, and what was proved about both."""
+    """A target ready to verify, and what was proved about it; nothing needs proof at gamma 0."""
 
     target: LlamaTarget
-    drafter: Drafter
-    contexts: tuple[Context, ...]
-    target_rollback: Strategy
-    draft_rollback: Strategy
-    target_proof: RollbackProof | None
-    draft_proof: RollbackProof | None
-
-    @property
-    def llama_ns(self) -> int:
-        """Time inside llama.cpp since both contexts began their prompt's continuation."""
-        return sum(context.llama_ns for context in self.contexts)
+    context: Context
+    rollback: Strategy
+    proof: RollbackProof | None
 
 
 class PairSession:
-    """Models of one pair in memory. Building it proves every rollback that its gammas need.
+    """Models of one pair in memory. Building it proves every rollback that the pair's gammas need.
 
     Raises ModelError or RollbackError when the pair cannot work, EngineError when llama.cpp fails.
     """
 
-    def __init__(self, target: Path, draft: Path | None, settings: Settings, gammas: Iterable[int]) -> None:
+    def __init__(self, pair: Pair, target: Path, draft: Path | None, settings: Settings) -> None:
+        self._pair = pair
         self._settings = settings
-        self._target_model = Model(target, n_gpu_layers=settings.n_gpu_layers)
-        self._draft_model = None if draft is None else self._load_draft(draft)
-        baseline = Context(self._target_model, settings)
-        self._arms = {0: _baseline_arm(baseline)}
-        speculative = sorted(set(gammas) - {0})
-        if speculative:
-            self._add_speculative_arms(baseline, speculative)
-        self._warm_prompt = self._target_model.tokenize(PROBE_TEXT)
-        self._idle_since_ns = 0
-        self._warmed: set[int] = set()
-
-    def _load_draft(self, path: Path) -> Model:
-        draft = Model(path, n_gpu_layers=self._settings.n_gpu_layers)
-        if draft.n_vocab != self._target_model.n_vocab:
-            raise ModelError(
-                f"{draft.name} has {draft.n_vocab} tokens, {self._target_model.name} has "
-                f"{self._target_model.n_vocab}: a draft must share the target's vocabulary"
-            )
-        return draft
-
-    def _add_speculative_arms(self, baseline: Context, gammas: Sequence[int]) -> None:
-        if self._draft_model is None:
-            raise UsageError(f"gamma {gammas[-1]} needs a draft model and the pair has none")
-        draft_reference = Context(self._draft_model, self._settings)
-        draft = prove_draft(draft_reference, self._settings, gamma=gammas[-1])
-        draft_reference.close()
+        self._model = Model(target, n_gpu_layers=settings.n_gpu_layers)
+        baseline = Context(self._model, settings)
+        self._arms: dict[tuple[int, Strategy | None], _Arm] = {
+            (0, None): _Arm(LlamaTarget(baseline, make_rollback("trim")), baseline, "none", None)
+        }
+        gammas = [gamma for gamma in pair.gammas if gamma > 0]
+        self._draft = self._load_draft(draft, max(gammas)) if draft is not None and gammas else None
         for gamma in gammas:
-            self._arms[gamma] = _speculative_arm(prove_target(baseline, self._settings, gamma=gamma), draft)
+            self._arm(gamma, None)
+        self._truths: dict[str, list[int]] = {}
+        self._warm_prompt = self._model.tokenize(PROBE_TEXT)
+        self._warmed: set[tuple[int, Strategy | None]] = set()
+        self._idle_since_ns = 0
 
-    def run(self, *, gamma: int, n_predict: int, prompt_text: str, prompt_tokens: int | None) -> Measurement:
+    def _load_draft(self, path: Path, longest: int) -> Proved:
+        model = Model(path, n_gpu_layers=self._settings.n_gpu_layers)
+        if model.n_vocab != self._model.n_vocab:
+            raise ModelError(
+                f"{model.name} has {model.n_vocab} tokens, {self._model.name} has {self._model.n_vocab}: "
+                "a draft must share the target's vocabulary"
+            )
+        reference = Context(model, self._settings)
+        try:
+            return prove(DRAFT, reference, self._settings, gamma=longest)
+        finally:
+            reference.close()
+
+    def _arm(self, gamma: int, rollback: Strategy | None) -> _Arm:
+        """The target context for `gamma`, proved on first use; `rollback` narrows what may be tried."""
+        key = (gamma, rollback)
+        if key not in self._arms:
+            proved = prove(TARGET, self._arms[0, None].context, self._settings, gamma=gamma, only=rollback)
+            target = LlamaTarget(proved.context, proved.rollback)
+            self._arms[key] = _Arm(target, proved.context, proved.rollback.name, proved.proof)
+        return self._arms[key]
+
+    def run(self, planned: PlannedRun) -> Measurement:
         """Measure one cell; warms up first when the arm is new or the machine has rested."""
-        prompt = self._prompt(prompt_text, prompt_tokens, n_predict)
-        arm = self._arms[gamma]
-        if gamma not in self._warmed or time.monotonic_ns() - self._idle_since_ns > _PAUSE_NS:
-            self._generate(arm, self._warm_prompt, gamma, min(n_predict, _WARM_UP_TOKENS))
-            self._warmed.add(gamma)
-        generation = self._generate(arm, prompt, gamma, n_predict)
+        cell = planned.cell
+        prompt = self._prompt(planned)
+        arm = self._arm(cell.gamma, cell.rollback)
+        drafter, draft = self._drafter(cell, prompt)
+        self._warm_up(cell)
+        generation = _generate(arm, drafter, prompt, cell.gamma, cell.n_predict_tokens)
         self._idle_since_ns = time.monotonic_ns()
-        return _measurement(arm, generation, prompt)
+        return _measurement(arm, draft, generation, prompt)
 
-    def _prompt(self, text: str, n_tokens: int | None, n_predict: int) -> list[int]:
-        tokens = self._target_model.tokenize(text)
-        if n_tokens is not None:
-            if len(tokens) < n_tokens:
-                raise UsageError(
-                    f"the prompt text yields {len(tokens)} tokens on {self._target_model.name}, fewer than the "
-                    f"{n_tokens} asked for: give a longer text"
-                )
-            tokens = tokens[:n_tokens]
-        n_ctx = self._arms[0].contexts[0].n_ctx_tokens
+    def _warm_up(self, cell: Cell) -> None:
+        key = (cell.gamma, cell.rollback)
+        if key in self._warmed and time.monotonic_ns() - self._idle_since_ns <= _PAUSE_NS:
+            return
+        drafter: Drafter = OracleDrafter([0] * _WARM_UP_TOKENS, 0.0, self._model.n_vocab, seed=0)
+        if self._draft is not None:
+            drafter = ModelDrafter(self._draft.context, self._draft.rollback)
+        _generate(self._arm(*key), drafter, self._warm_prompt, cell.gamma, _WARM_UP_TOKENS)
+        self._warmed.add(key)
+
+    def _prompt(self, planned: PlannedRun) -> list[int]:
+        tokens = prompt_tokens(planned.prompt_text, planned.prompt_tokens_wanted, self._model.tokenize)
+        n_ctx, n_predict = self._arms[0, None].context.n_ctx_tokens, planned.cell.n_predict_tokens
         if len(tokens) + n_predict > n_ctx:
             raise UsageError(f"{len(tokens)} prompt tokens and {n_predict} more do not fit a context of {n_ctx}")
         return tokens
 
-    @staticmethod
-    def _generate(arm: _Arm, prompt: Sequence[int], gamma: int, n_predict: int) -> Generation:
-        return generate(
-            arm.target, arm.drafter, prompt, gamma=gamma, n_predict=n_predict, clock=time.monotonic_ns
-        )
+    def _drafter(self, cell: Cell, prompt: Sequence[int]) -> tuple[Drafter, Proved | None]:
+        """Who drafts in this cell, and the draft model if one does."""
+        if cell.gamma == 0:
+            return NoDraft(), None
+        spec = drafter_spec(cell.draft, (self._pair.draft,))
+        draft = self._draft if spec.needs_model else None
+        if spec.needs_model and draft is None:
+            raise UsageError(f"gamma {cell.gamma} with {cell.draft} needs a draft model and the pair has none")
+        return self._make_drafter(spec, draft, cell, prompt), draft
+
+    def _make_drafter(
+        self, spec: DrafterSpec, draft: Proved | None, cell: Cell, prompt: Sequence[int]
+    ) -> Drafter:
+        if spec.kind == "ngram":
+            return NgramDrafter()
+        if spec.needs_truth:
+            truth = self._truth(cell, prompt)
+            seed = int(fingerprint(self._settings.seed, cell)[:8], 16)
+            if spec.kind == "sweep":
+                return SweepDrafter(truth, cell.gamma, seed)
+            oracle = OracleDrafter(truth, spec.probability, self._model.n_vocab, seed)
+            return oracle if draft is None else ChargedOracle(draft.context, draft.rollback, oracle)
+        assert draft is not None
+        return ModelDrafter(draft.context, draft.rollback)
+
+    def _truth(self, cell: Cell, prompt: Sequence[int]) -> list[int]:
+        """The baseline's text, decoded untimed once a prompt."""
+        key = fingerprint(list(prompt), cell.n_predict_tokens)
+        if key not in self._truths:
+            arm = self._arms[0, None]
+            self._truths[key] = _generate(arm, NoDraft(), prompt, 0, cell.n_predict_tokens).tokens
+        return self._truths[key]
 
 
-def _baseline_arm(context: Context) -> _Arm:
-    target = LlamaTarget(context, make_rollback("trim"))
-    return _Arm(target, NoDraft(), (context,), "none", "none", None, None)
+def _generate(arm: _Arm, drafter: Drafter, prompt: Sequence[int], gamma: int, n_predict: int) -> Generation:
+    return generate(arm.target, drafter, prompt, gamma=gamma, n_predict=n_predict, clock=time.monotonic_ns)
 
 
-def _speculative_arm(target: Proved, draft: Proved) -> _Arm:
-    return _Arm(
-        LlamaTarget(target.context, target.rollback),
-        ModelDrafter(draft.context, draft.rollback),
-        (target.context, draft.context),
-        target.rollback.name,
-        draft.rollback.name,
-        target.proof,
-        draft.proof,
-    )
-
-
-def _measurement(arm: _Arm, generation: Generation, prompt: Sequence[int]) -> Measurement:
-    is_baseline = isinstance(arm.drafter, NoDraft)
+def _measurement(arm: _Arm, draft: Proved | None, generation: Generation, prompt: Sequence[int]) -> Measurement:
+    is_baseline = arm.proof is None
     return Measurement(
         n_prompt_tokens=len(prompt),
         prompt_tokens_sha256=fingerprint(list(prompt)),
-        target_rollback=arm.target_rollback,
-        draft_rollback=arm.draft_rollback,
-        n_rs_seq=arm.contexts[0].n_rs_seq,
+        target_rollback=arm.rollback,
+        draft_rollback="none" if draft is None else draft.rollback.name,
+        n_rs_seq=arm.context.n_rs_seq,
         prefill_tokens=generation.prefill_tokens,
         prefill_target_ns=generation.prefill_target_ns,
         prefill_draft_ns=generation.prefill_draft_ns,
         decode_wall_ns=generation.decode_wall_ns,
-        llama_ns=arm.llama_ns,
+        llama_ns=arm.context.llama_ns + (0 if draft is None else draft.context.llama_ns),
         cycles=generation.cycles,
         tokens=generation.tokens,
-        target_proof=arm.target_proof,
-        draft_proof=arm.draft_proof,
+        target_proof=arm.proof,
+        draft_proof=None if draft is None else draft.proof,
         margins=[round(margin, 4) for margin in generation.margins] if is_baseline else [],
         resident_bytes=psutil.Process().memory_info().rss,
     )

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.record import Settings
+from runner.executor import PlannedRun
+from runner.record import Cell, Settings
 from runner.synthetic import tiny_model
 
 # Small batches: from 64 rows on, llama.cpp's CPU flash attention takes a kernel that rounds to f16.
@@ -52,3 +53,41 @@ def kind(request) -> str:
 @pytest.fixture(scope="session")
 def pair(tiny, kind):
     return tiny(kind), tiny(DRAFT_OF[kind], draft=True)
+
+
+def planned_run(
+    gamma: int,
+    *,
+    text: str,
+    n_tokens: int | None = None,
+    n_predict: int = 24,
+    draft: str = "draft",
+    rollback=None,
+    time_limit_s: float = 60.0,
+) -> PlannedRun:
+    """A planned run of target `target` with pair draft `draft`, as the plan would make it."""
+    cell = Cell(
+        suite="test",
+        target="target",
+        draft=draft if gamma else "none",
+        pair_draft="draft",
+        gamma=gamma,
+        prompt="probe",
+        prompt_sha256="0" * 64,
+        n_predict_tokens=n_predict,
+        block=0,
+        rollback=rollback,
+    )
+    return PlannedRun(
+        order=0,
+        run_id="0" * 16,
+        cell=cell,
+        prompt_text=text,
+        prompt_tokens_wanted=n_tokens,
+        time_limit_s=time_limit_s,
+    )
+
+
+@pytest.fixture(scope="session")
+def plan_one():
+    return planned_run

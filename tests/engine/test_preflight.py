@@ -6,7 +6,7 @@ from runner.errors import RollbackError
 from runner.llama import preflight
 from runner.llama.context import Context
 from runner.llama.model import Model
-from runner.llama.rollback import Checkpoint, Trim, make_context, make_rollback
+from runner.llama.rollback import Trim, make_context, make_rollback
 from runner.record import RollbackProof
 
 
@@ -27,22 +27,23 @@ def reference(tiny, kind, settings):
 
 @pytest.mark.parametrize("gamma", [1, 2, 5, 16])
 def test_the_right_strategy_is_proved_for_every_gamma(reference, settings, gamma):
-    for prove in (preflight.prove_target, preflight.prove_draft):
-        proved = prove(reference, settings, gamma=gamma)
+    for side in (preflight.TARGET, preflight.DRAFT):
+        proved = preflight.prove(side, reference, settings, gamma=gamma)
         assert proved.proof.holds
         proved.context.close()
 
 
-@pytest.mark.parametrize("attempt", [preflight._try_target, preflight._try_draft])
-def test_checkpoint_is_right_on_every_kind_of_memory(reference, settings, attempt):
-    context = make_context(reference.model, settings, "checkpoint", gamma=4)
-    assert attempt(context, reference, Checkpoint(), 4).holds
-    context.close()
+@pytest.mark.parametrize("side", [preflight.TARGET, preflight.DRAFT])
+def test_checkpoint_is_right_on_every_kind_of_memory(reference, settings, side):
+    proved = preflight.prove(side, reference, settings, gamma=4, only="checkpoint")
+    assert proved.rollback.name == "checkpoint"
+    assert proved.proof.holds
+    proved.context.close()
 
 
 def test_ignoring_the_rollback_does_not_pass_as_rounding(reference, settings):
     context = make_context(reference.model, settings, "checkpoint", gamma=4)
-    proof = preflight._try_target(context, reference, KeepEverything("trim"), 4)
+    proof = preflight.TARGET.attempt(context, reference, KeepEverything("trim"), 4)
     assert not proof.holds
     assert proof.rolled_back > 1e-3
     context.close()
@@ -52,17 +53,16 @@ def test_snapshots_say_true_after_single_token_decodes_and_are_caught_all_the_sa
     """ggml-org/llama.cpp#26695: the reason why `True` is no proof."""
     reference = Context(Model(tiny("qwen35"), n_gpu_layers=0), settings)
     context = make_context(reference.model, settings, "snapshots", gamma=8)
-    proof = preflight._try_draft(context, reference, make_rollback("snapshots"), 4)
+    proof = preflight.DRAFT.attempt(context, reference, make_rollback("snapshots"), 4)
     assert not proof.holds
     context.close()
     reference.close()
 
 
-def test_trim_is_refused_by_recurrent_state(tiny, settings, monkeypatch):
+def test_trim_is_refused_by_recurrent_state(tiny, settings):
     reference = Context(Model(tiny("qwen35"), n_gpu_layers=0), settings)
-    monkeypatch.setattr(preflight, "target_strategies", lambda model: ("trim",))
     with pytest.raises(RollbackError, match=r"trim: .*refused to drop.*use another GGUF"):
-        preflight.prove_target(reference, settings, gamma=4)
+        preflight.prove(preflight.TARGET, reference, settings, gamma=4, only="trim")
     reference.close()
 
 

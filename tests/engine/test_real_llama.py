@@ -1,5 +1,6 @@
 """The engine on real llama.cpp, with one small GGUF of each kind of memory."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from runner.decode import count_accepted
 from runner.errors import EngineError, ModelError, RollbackError, UsageError
+from runner.executor import Pair
 from runner.llama.context import Context
 from runner.llama.greedy import greedy_choice
 from runner.llama.model import Model
@@ -14,21 +16,24 @@ from runner.llama.session import PairSession
 from runner.synthetic import tiny_foreign_model
 
 GAMMAS = (0, 1, 4, 8)
+PAIR = Pair(target="target", draft="draft", gammas=GAMMAS)
 PROMPT = "The quick brown fox jumps over the lazy dog, again and again, until the evening comes."
 
 
 @pytest.fixture(scope="module")
 def session(pair, settings):
     target, draft = pair
-    return PairSession(target, draft, settings, GAMMAS)
+    return PairSession(PAIR, target, draft, settings)
 
 
 @pytest.fixture
-def runs(session):
-    return {
-        gamma: session.run(gamma=gamma, n_predict=96, prompt_text=PROMPT, prompt_tokens=None)
-        for gamma in GAMMAS
-    }
+def planned(plan_one):
+    return partial(plan_one, text=PROMPT)
+
+
+@pytest.fixture
+def runs(session, planned):
+    return {gamma: session.run(planned(gamma, n_predict=96)) for gamma in GAMMAS}
 
 
 def test_speculation_emits_the_baselines_text(runs):
@@ -104,37 +109,75 @@ def draft_freely(context, token, count):
     return guesses
 
 
-def test_a_prompt_is_cut_to_the_exact_number_of_tokens(session):
-    run = session.run(gamma=0, n_predict=2, prompt_text=PROMPT * 3, prompt_tokens=33)
+@pytest.mark.parametrize("draft", ["ngram", "oracle-0.50", "oracle-0.50-charged", "oracle-1.00", "sweep"])
+def test_other_drafters_are_as_lossless_as_a_model(session, planned, runs, draft):
+    run = session.run(planned(8, n_predict=96, draft=draft))
+    assert run.tokens == runs[0].tokens
+    assert run.cycles.emitted_tokens == 96
+    assert (run.draft_rollback != "none") == draft.endswith("charged")
+
+
+def test_a_charged_oracle_proposes_what_a_free_one_does_but_pays_for_it(session, planned):
+    sure, charged = (session.run(planned(8, n_predict=96, draft=f"oracle-1.00{end}")) for end in ("", "-charged"))
+    assert sure.cycles.accepted == sure.cycles.drafted == charged.cycles.accepted
+    assert sum(charged.cycles.draft_ns) > 5 * sum(sure.cycles.draft_ns)
+
+
+def test_a_sweep_verifies_every_batch_size(session, planned):
+    run = session.run(planned(8, n_predict=96, draft="sweep"))
+    assert set(run.cycles.drafted) == set(range(9))
+
+
+@pytest.mark.parametrize("draft", ["draft", "oracle-0.50"])
+def test_a_suite_can_ask_for_the_rollback_it_wants_measured(session, planned, runs, draft):
+    run = session.run(planned(4, n_predict=96, draft=draft, rollback="checkpoint"))
+    assert run.target_rollback == "checkpoint"
+    assert run.tokens == runs[0].tokens
+
+
+def test_a_rollback_that_cannot_be_proved_is_refused(tiny, settings, planned):
+    session = PairSession(PAIR, tiny("qwen35"), tiny("qwen35", draft=True), settings)
+    with pytest.raises(RollbackError, match="refused to drop"):
+        session.run(planned(4, rollback="trim"))
+
+
+def test_a_prompt_is_cut_to_the_exact_number_of_tokens(session, plan_one):
+    run = session.run(plan_one(0, n_predict=2, text=PROMPT * 3, n_tokens=33))
     assert run.n_prompt_tokens == 33
     assert run.prefill_tokens == 32
 
 
-def test_a_text_too_short_for_the_asked_length_is_refused(session):
-    with pytest.raises(UsageError, match="fewer than the 400 asked for: give a longer text"):
-        session.run(gamma=0, n_predict=2, prompt_text=PROMPT, prompt_tokens=400)
+def test_a_text_too_short_for_the_asked_length_is_refused(session, planned):
+    with pytest.raises(UsageError, match="400"):
+        session.run(planned(0, n_predict=2, n_tokens=400))
 
 
-def test_a_prompt_beyond_the_context_is_refused(session):
+def test_a_prompt_beyond_the_context_is_refused(session, plan_one):
     with pytest.raises(UsageError, match="do not fit a context of 512"):
-        session.run(gamma=0, n_predict=200, prompt_text=PROMPT * 50, prompt_tokens=400)
+        session.run(plan_one(0, n_predict=200, text=PROMPT * 50, n_tokens=400))
 
 
-def test_gamma_without_a_draft_is_refused(tiny, settings):
-    with pytest.raises(UsageError, match="needs a draft model"):
-        PairSession(tiny("llama"), None, settings, (0, 4))
+def test_gamma_without_a_draft_is_refused(tiny, settings, planned):
+    session = PairSession(PAIR, tiny("llama"), None, settings)
+    with pytest.raises(UsageError, match="needs a draft model and the pair has none"):
+        session.run(planned(4))
+
+
+def test_an_unknown_drafter_is_refused(session, planned):
+    with pytest.raises(UsageError, match="there is no drafter 'crystal-ball'"):
+        session.run(planned(4, draft="crystal-ball"))
 
 
 def test_a_missing_gguf_is_named(settings, tmp_path):
     with pytest.raises(ModelError, match=r"nothing\.gguf: no such GGUF"):
-        PairSession(tmp_path / "nothing.gguf", None, settings, (0,))
+        PairSession(PAIR, tmp_path / "nothing.gguf", None, settings)
 
 
 def test_a_truncated_gguf_is_named(tiny, settings, tmp_path):
     damaged = tmp_path / "short.gguf"
     damaged.write_bytes(tiny("llama").read_bytes()[:-1000])
     with pytest.raises(ModelError, match=r"short\.gguf: llama\.cpp cannot load it"):
-        PairSession(damaged, None, settings, (0,))
+        PairSession(PAIR, damaged, None, settings)
 
 
 def test_a_draft_of_another_vocabulary_size_is_refused(tiny, settings, tmp_path, monkeypatch):
@@ -148,7 +191,7 @@ def test_a_draft_of_another_vocabulary_size_is_refused(tiny, settings, tmp_path,
 
     monkeypatch.setattr(Model, "__init__", shrunk)
     with pytest.raises(ModelError, match="must share the target's vocabulary"):
-        PairSession(tiny("llama"), draft, settings, (0, 4))
+        PairSession(PAIR, tiny("llama"), draft, settings)
 
 
 @pytest.fixture

@@ -2,40 +2,24 @@
 
 import sys
 import textwrap
+from functools import partial
 
 import pytest
 
 from runner.errors import EngineError, ModelError, UsageError, WorkerError
-from runner.executor import Pair, PlannedRun
+from runner.executor import Pair
 from runner.llama.session import PairSession
 from runner.messages import Describe, Described, Execute, Load, Loaded, Refused
-from runner.record import Cell
 from runner.worker import Worker, refusal
 from runner.worker_client import ProcessExecutor, WorkerProcess, describe_engine
 
+TEXT = "Once upon a time there was a river that ran uphill, but only on Sundays, and nobody knew."
 PAIR = Pair(target="target", draft="draft", gammas=(0, 4))
 
 
-def planned(gamma: int, *, time_limit_s: float = 60.0, prompt_tokens: int | None = 24) -> PlannedRun:
-    cell = Cell(
-        suite="test",
-        target="target",
-        draft="draft" if gamma else "none",
-        pair_draft="draft",
-        gamma=gamma,
-        prompt="probe",
-        prompt_sha256="0" * 64,
-        n_predict_tokens=24,
-        block=0,
-    )
-    return PlannedRun(
-        order=0,
-        run_id="0" * 16,
-        cell=cell,
-        prompt_text="Once upon a time there was a river that ran uphill, but only on Sundays, and nobody knew.",
-        prompt_tokens_wanted=prompt_tokens,
-        time_limit_s=time_limit_s,
-    )
+@pytest.fixture
+def planned(plan_one):
+    return partial(plan_one, text=TEXT, n_tokens=24)
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +34,15 @@ def session(paths, settings):
     session.close()
 
 
-def test_a_run_in_a_process_equals_the_same_run_in_this_one(session, paths, settings):
-    here = PairSession(paths["target"], paths["draft"], settings, (0, 4))
+def test_a_run_in_a_process_equals_the_same_run_in_this_one(session, paths, settings, planned):
+    here = PairSession(PAIR, paths["target"], paths["draft"], settings)
     for gamma in (0, 4):
-        there = session.run(planned(gamma))
-        assert there.tokens == here.run(
-            gamma=gamma, n_predict=24, prompt_text=planned(gamma).prompt_text, prompt_tokens=24
-        ).tokens
+        assert session.run(planned(gamma)).tokens == here.run(planned(gamma)).tokens
 
 
-def test_an_error_raised_on_purpose_crosses_with_its_class_and_the_session_goes_on(session):
-    with pytest.raises(UsageError, match="fewer than the 4000 asked for"):
-        session.run(planned(4, prompt_tokens=4000))
+def test_an_error_raised_on_purpose_crosses_with_its_class_and_the_session_goes_on(session, planned):
+    with pytest.raises(UsageError, match="4000"):
+        session.run(planned(4, n_tokens=4000))
     assert session.run(planned(0)).cycles.emitted_tokens == 24
 
 
@@ -79,7 +60,7 @@ def test_a_pair_that_cannot_be_loaded_leaves_no_process_behind(paths, settings, 
         executor.open(PAIR)
 
 
-def test_a_run_before_a_pair_is_refused():
+def test_a_run_before_a_pair_is_refused(planned):
     reply = Worker().answer(Execute(planned=planned(0)))
     assert reply == Refused(kind="UsageError", message="a run was asked for before a pair was loaded")
 
@@ -141,7 +122,7 @@ def test_asking_a_dead_worker_says_that_it_died(settings):
     worker.close()
 
 
-def test_what_llama_cpp_or_a_library_prints_does_not_spoil_the_answers(settings, paths):
+def test_what_llama_cpp_or_a_library_prints_does_not_spoil_the_answers(settings, paths, planned):
     """The worker's own standard output is moved away before anything can write to it."""
     script = (
         "import os, runner.worker as w\n"

@@ -1,0 +1,111 @@
+"""Drafters without a model: what they propose, and that the loop stays lossless whatever they propose."""
+
+import itertools
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.decode import NoDraft, generate
+from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, drafter_spec, shuffled_lengths
+from runner.errors import UsageError
+from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
+
+ROLES = ("draft-0.8b", "draft-2b")
+prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6)
+
+
+def generated(drafter, salt, prompt, gamma, n_predict):
+    return generate(
+        HashTarget(salt), drafter, prompt, gamma=gamma, n_predict=n_predict, clock=ticking_clock()
+    )
+
+
+@given(st.integers(), prompts, st.integers(1, 8), st.integers(1, 40), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
+def test_no_drafter_changes_the_text(salt, prompt, gamma, n_predict, probability):
+    truth = greedy(salt, prompt, n_predict)
+    drafters = [
+        NgramDrafter(),
+        OracleDrafter(truth, probability, VOCABULARY, seed=1),
+        SweepDrafter(truth, gamma, seed=1),
+        NoDraft(),
+    ]
+    for drafter in drafters:
+        assert generated(drafter, salt, prompt, gamma, n_predict).tokens == truth
+
+
+def test_a_sure_oracle_is_always_right_and_a_hopeless_one_always_wrong():
+    truth = greedy(5, [1], 60)
+    sure = generated(OracleDrafter(truth, 1.0, VOCABULARY, 1), 5, [1], 4, 60).cycles
+    hopeless = generated(OracleDrafter(truth, 0.0, VOCABULARY, 1), 5, [1], 4, 60).cycles
+    assert sure.accepted == sure.drafted
+    assert sum(hopeless.accepted) == 0
+
+
+def test_an_oracle_is_right_as_often_as_it_was_told():
+    truth = [3] * 20_000
+    oracle = OracleDrafter(truth, 0.75, VOCABULARY, seed=2)
+    oracle.begin([0])
+    hits = sum(token == 3 for token in oracle.propose(20_000))
+    assert hits / 20_000 == pytest.approx(0.75, abs=0.015)
+
+
+def test_an_oracle_repeats_itself_from_its_seed():
+    proposals = [OracleDrafter([1] * 50, 0.5, VOCABULARY, seed=9).propose(50) for _ in range(2)]
+    assert proposals[0] == proposals[1]
+
+
+def test_prompt_lookup_continues_the_longest_match_as_it_went_on_before():
+    drafter = NgramDrafter()
+    drafter.begin([1, 2, 3, 4, 9, 2, 3, 5, 1, 2, 3])
+    assert drafter.propose(3) == [4, 9, 2], "after 1 2 3 came 4, though after the later 2 3 came 5"
+
+
+def test_prompt_lookup_prefers_the_latest_of_equal_matches():
+    drafter = NgramDrafter()
+    drafter.begin([1, 7, 1, 8, 1])
+    assert drafter.propose(1) == [8]
+
+
+def test_prompt_lookup_has_nothing_to_say_about_a_new_token():
+    drafter = NgramDrafter()
+    drafter.begin([1, 2, 3])
+    assert drafter.propose(4) == []
+
+
+def test_prompt_lookup_learns_from_what_was_emitted():
+    drafter = NgramDrafter()
+    drafter.begin([1, 2])
+    drafter.propose(4)
+    drafter.settle(0, 1)
+    assert drafter.propose(4) == [2, 1]
+
+
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.integers(1, 6))
+def test_prompt_lookup_proposes_what_really_followed_an_earlier_occurrence(text, limit):
+    drafter = NgramDrafter()
+    drafter.begin(text)
+    proposal = drafter.propose(limit)
+    followed = [text[i + 1 : i + 1 + len(proposal)] for i in range(len(text) - 1) if text[i] == text[-1]]
+    assert proposal in followed if followed else proposal == []
+
+
+def test_a_sweep_visits_every_length_equally_often():
+    lengths = Counter(itertools.islice(shuffled_lengths(8, seed=1), 9 * 7))
+    assert lengths == dict.fromkeys(range(9), 7)
+    assert list(itertools.islice(shuffled_lengths(8, seed=1), 9)) != sorted(range(9))
+
+
+def test_names_say_what_drafts():
+    assert drafter_spec("draft-0.8b", ROLES).needs_model
+    assert not drafter_spec("ngram", ROLES).needs_model
+    oracle = drafter_spec("oracle-0.75-charged", ROLES)
+    assert (oracle.kind, oracle.probability, oracle.charged, oracle.needs_truth) == ("oracle", 0.75, True, True)
+    assert not drafter_spec("oracle-1.00", ROLES).needs_model
+
+
+@pytest.mark.parametrize("name", ["oracle-2.00", "oracle-0.5", "oracle", "gram", "", "draft-4b"])
+def test_an_unknown_drafter_is_refused_with_the_known_ones(name):
+    with pytest.raises(UsageError, match=r"there is no drafter .*known: draft-0\.8b, draft-2b, ngram"):
+        drafter_spec(name, ROLES)
