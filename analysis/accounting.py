@@ -28,6 +28,9 @@ at margins of 0.02-0.06, against a median margin above 10. Four times the larges
 logits by more than that.
 """
 
+IDENTITY_TOLERANCE = 0.02
+"""A run whose two sides of the identity differ by more lost cycles or tokens: it is broken (design)."""
+
 VerdictKind = Literal["identical", "near-tie", "broken"]
 
 
@@ -71,8 +74,8 @@ def pairs(study: Study) -> pd.DataFrame:
     """Every completed speculative run beside the baseline of its comparison; index as in `study.runs`.
 
     Adds to `cells`: baseline_row, baseline_run_id, t1_ms, v, d, o (per cycle, in t₁), speedup, identity
-    (τ/(v+d+o)), verdict, first_difference (-1: none), margin. Runs whose comparison has no completed baseline are
-    left out.
+    (τ/(v+d+o)), closes, verdict, first_difference (-1: none), margin. Runs whose comparison has no completed
+    baseline are left out.
     """
     rows = cells(study)
     baselines = rows[rows["gamma"] == 0].drop_duplicates(list(COMPARISON), keep="last")
@@ -108,7 +111,9 @@ def verdict_counts(verdicts: Iterable[str]) -> dict[VerdictKind, int]:
 def _with_identity(paired: pd.DataFrame) -> pd.DataFrame:
     t1 = paired["t1_ms"]
     v, d, o = paired["verify_ms"] / t1, paired["draft_ms"] / t1, paired["other_ms"] / t1
-    return paired.assign(v=v, d=d, o=o, speedup=t1 / paired["ms_per_token"], identity=paired["tau"] / (v + d + o))
+    speedup, identity = t1 / paired["ms_per_token"], paired["tau"] / (v + d + o)
+    closes = (identity / speedup - 1).abs() <= IDENTITY_TOLERANCE
+    return paired.assign(v=v, d=d, o=o, speedup=speedup, identity=identity, closes=closes)
 
 
 def _with_verdicts(study: Study, paired: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,123 @@
+"""The speculative runs of a study by configuration: what one row of a table or one decomposition averages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.accounting import pairs
+from analysis.load import FloatArray, Study, measured
+from analysis.singular import CONSTANT_FIELDS, require_singular
+from analysis.stats import Caveat, Estimate, means, quotient, ratios
+
+SWEEP_SUITE = "prompt-sweep"
+"""The suite in which the prompt's length is the question, so that no figure averages over its prompts."""
+
+_KEY = ["suite", "target", "draft", "gamma"]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All runs of one target, draft and gamma in one suite.
+
+    `pairs` (see `accounting.pairs`) holds the runs that figures average: completed, paired and not broken. The
+    others are only counted, so that they stay visible.
+    """
+
+    suite: str
+    target: str
+    draft: str
+    gamma: int
+    pairs: pd.DataFrame
+    n_runs: int
+    n_failed: int
+    n_broken: int
+    n_near_ties: int
+
+    @property
+    def prompts(self) -> list[str]:
+        """Prompt of each pair."""
+        return list(self.pairs["prompt"])
+
+    def column(self, name: str) -> FloatArray:
+        """One quantity of all pairs, shape (n_pairs,)."""
+        return self.pairs[name].to_numpy(dtype=float)
+
+    def ratio(self, name: str) -> Estimate | None:
+        """Geometric mean of a quantity that multiplies, such as speedup or τ; None when no run is left."""
+        return ratios(np.log(self.column(name)), self.prompts) if len(self.pairs) else None
+
+    def mean(self, name: str) -> Estimate | None:
+        """Mean of a quantity that adds up, such as v, d and o; None when no run is left."""
+        return means(self.column(name), self.prompts) if len(self.pairs) else None
+
+    def acceptance(self) -> Estimate | None:
+        """α: accepted over drafted tokens; None when no run is left."""
+        if self.pairs.empty:
+            return None
+        return quotient(self.column("accepted_tokens"), self.column("drafted_tokens"), self.prompts)
+
+    def only(self, prompt: str) -> Configuration:
+        """The same configuration on one prompt. Counts of runs stay those of all prompts."""
+        return Configuration(**{**self.__dict__, "pairs": self.pairs[self.pairs["prompt"] == prompt]})
+
+
+def configurations(study: Study) -> tuple[Configuration, ...]:
+    """Every speculative configuration, in the order of suites, models and gammas in the manifest.
+
+    Raises DataError when runs that would be averaged differ in build, models or budget.
+    """
+    runs = measured(study.runs)
+    speculative = runs[(runs["gamma"] > 0) & (runs["purpose"] != "reference")]
+    paired = pairs(study)
+    require_singular(paired, _KEY, CONSTANT_FIELDS, study.name)
+    found = [
+        _configuration(key, group, paired)
+        for key, group in speculative.groupby(_KEY, sort=True)
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda one: _place(study, one)))
+
+
+def doubts(found: tuple[Configuration, ...]) -> tuple[Caveat, ...]:
+    """What the counts say about how far the figures can be trusted."""
+    return tuple(_doubts(found))
+
+
+def _configuration(key: tuple[object, ...], group: pd.DataFrame, paired: pd.DataFrame) -> Configuration:
+    suite, target, draft, gamma = key
+    mine = paired.loc[paired.index.intersection(group.index)]
+    usable = (mine["verdict"] != "broken") & mine["closes"]
+    return Configuration(
+        suite=str(suite), target=str(target), draft=str(draft), gamma=int(str(gamma)), pairs=mine[usable],
+        n_runs=len(group), n_failed=len(group) - len(mine),
+        n_broken=int((~usable).sum()), n_near_ties=int((mine["verdict"] == "near-tie").sum()),
+    )  # fmt: skip
+
+
+def _place(study: Study, one: Configuration) -> tuple[int, int, int, int]:
+    suites = study.manifest.suites
+    roles = [facts.role for facts in study.manifest.models]
+    return (_index(suites, one.suite), _index(roles, one.target), _index(roles, one.draft), one.gamma)
+
+
+def _index(names: list[str], name: str) -> int:
+    return names.index(name) if name in names else len(names)
+
+
+def _doubts(found: tuple[Configuration, ...]) -> Iterator[Caveat]:
+    failed, broken = sum(one.n_failed for one in found), sum(one.n_broken for one in found)
+    near = sum(one.n_near_ties for one in found)
+    if failed:
+        yield Caveat(
+            "failed-runs", f"{failed} speculative runs failed or lost their baseline: counted, not averaged"
+        )
+    if broken:
+        yield Caveat(
+            "broken-runs",
+            f"{broken} runs gave another output than their baseline: counted as failed, not averaged",
+        )
+    if near:
+        yield Caveat("near-ties", f"{near} runs left the baseline's output at a near-tie: rounding, not an error")
