@@ -17,7 +17,7 @@ from runner.synthetic.table import predecessor_codes, token_codes
 from runner.synthetic.tensors import Array, Maker, Tensor, ones, vector
 
 TOP_LOGIT = 16.0
-PREDECESSOR_SCALE = 0.15
+PREDECESSOR_SCALE = 0.05
 GATE_DIMENSION = 2.0
 """Value of the tied members' constant dimension, which holds the gates of the copying neurons open."""
 

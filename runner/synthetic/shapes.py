@@ -1,4 +1,4 @@
-"""The shapes of the family's members: Qwen3.5's structure at about 1:167 of its text parameter counts.
+"""The shapes of the family's members: Qwen3.5's structure at about 1:165 of its text parameter counts.
 
 Structure kept from the real models (facts: llama.cpp's `qwen35.cpp` and `qwen35moe.cpp`): three gated-delta-net
 (GDN) layers to one attention layer, a 256-expert mixture with 8 routed experts and one gated shared expert,
@@ -68,14 +68,18 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One GGUF of the family: its shape, its context noise, and how llama.cpp quantises it."""
+    """One GGUF of the family."""
 
     name: str
-    weights: str
-    """Members with the same `weights` differ only in quantisation: their random numbers are the same."""
     shape: Shape
+    seed: int
     noise: float
     """Root mean square of what all layers together add to the residual stream, in units of the token code."""
-    quantisation: Quantisation
-    stands_for_parameters: int
-    """Text parameters of the real model (facts: llamacpp.md, C), for the scale; 0 when there is none."""
+    quantisation: Quantisation = "Q8_0"
+    real_parameters: int = 0
+    """Text parameters of the real model it stands for; 0 when there is none."""
+
+    @property
+    def weights(self) -> str:
+        """The name without its quantisation: members that share it are quantised from one file."""
+        return self.name.partition("-q")[0]

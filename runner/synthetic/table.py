@@ -1,9 +1,10 @@
 """The random next-token table all members share, and the token codes it is read out with.
 
-Each token has four ranked successors. The first-ranked successors form one single cycle over all writable tokens,
-so that text which always takes the first one does not repeat within thousands of tokens. How far the second
-successor's weight lies below the first one's differs from token to token: some continuations are clear for every
-member of the family, others are decided by the context noise.
+All writable tokens lie on one circle in random order. The first of a token's four ranked successors is the next
+token on the circle, the others lie a few random steps further on: whatever the noise chooses, the text moves
+forward and does not come back to where it was within hundreds of tokens. How far the second successor's weight
+lies below the first one's differs from token to token: some continuations are clear for every member of the
+family, others are decided by the context noise.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import numpy.typing as npt
 from runner.synthetic.vocabulary import SPECIAL_TOKENS, VOCABULARY_TOKENS, vocabulary
 
 RANKS = 4
+LONGEST_SKIP_TOKENS = 8
+"""Steps on the circle between one ranked successor and the next, at most."""
 CODE_LENGTH = 1024
 
 _TABLE_SEED = 20260314
@@ -36,8 +39,12 @@ class Table(NamedTuple):
 def next_token_table() -> Table:
     """The shared table; the same in every process."""
     rng = np.random.default_rng(_TABLE_SEED)
-    writable = writable_tokens()
-    successors = np.stack([_single_cycle(rng, writable) for _ in range(RANKS)], axis=1)
+    circle = rng.permutation(writable_tokens())
+    position = rng.integers(len(circle), size=VOCABULARY_TOKENS)
+    position[circle] = np.arange(len(circle))
+    steps = rng.integers(1, LONGEST_SKIP_TOKENS + 1, size=(VOCABULARY_TOKENS, RANKS))
+    steps[:, 0] = 1
+    successors = circle[(position[:, None] + steps.cumsum(axis=1)) % len(circle)]
     gap = rng.uniform(_SMALLEST_GAP, _LARGEST_GAP, VOCABULARY_TOKENS)
     weights = (1 - gap)[:, None] ** np.arange(RANKS)
     return Table(successors, weights.astype(np.float32))
@@ -66,11 +73,3 @@ def predecessor_codes(length: int) -> Floats:
     for rank in range(RANKS):
         np.add.at(rows, table.successors[:, rank], table.weights[:, rank, None] * codes)
     return rows
-
-
-def _single_cycle(rng: np.random.Generator, members: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Successor of every token: one cycle through all members; other tokens enter it anywhere."""
-    order = rng.permutation(members)
-    successor = rng.choice(members, VOCABULARY_TOKENS)
-    successor[order] = np.roll(order, -1)
-    return successor
