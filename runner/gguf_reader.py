@@ -8,13 +8,12 @@ here bounds every read and takes arrays in one piece.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from gguf import GGUFReader, GGUFValueType
+from gguf import GGUFReader, GGUFValueType, ReaderTensor
 
 from runner.errors import ModelError
 
@@ -81,7 +80,7 @@ def read_header(path: Path) -> Header:
         if reader.byte_order != "I":
             raise damaged(path, "it is written for the other byte order")
         values = {name: _value(field) for name, field in reader.fields.items() if field.types}
-        return Header(path, size, values, list(_tensor_sizes(reader, size)))
+        return Header(path, size, values, [_tensor_size(tensor) for tensor in reader.tensors])
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
     except MemoryError:
@@ -137,12 +136,8 @@ def _value(field: Any) -> Any:
     return field.parts[-1].tolist()[0]
 
 
-def _tensor_sizes(reader: GGUFReader, size: int) -> Iterator[TensorSize]:
-    for tensor in reader.tensors:
-        n_bytes = int(tensor.n_bytes)
-        if int(tensor.data_offset) + n_bytes > size:
-            raise ValueError(f"it is truncated: tensor {tensor.name} ends beyond the file")
-        yield TensorSize(tensor.name, int(tensor.n_elements), n_bytes, tensor.tensor_type.name)
+def _tensor_size(tensor: ReaderTensor) -> TensorSize:
+    return TensorSize(tensor.name, int(tensor.n_elements), int(tensor.n_bytes), tensor.tensor_type.name)
 
 
 def _size(path: Path) -> int:
