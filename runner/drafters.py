@@ -23,6 +23,8 @@ from runner.errors import UsageError
 
 NGRAM = "ngram"
 SWEEP = "sweep"
+UNCHECKED = "unchecked"
+"""The comparison's draft model in a loop that checks nothing (`runner.llama.phantom`); its runs are marked."""
 
 _ORACLE = re.compile(r"oracle-(0\.\d\d|1\.00)(-charged)?")
 _LONGEST_NGRAM = 3

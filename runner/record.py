@@ -175,6 +175,18 @@ class RollbackProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return self.wrong_state > 10 * noise and self.rolled_back <= (noise * self.wrong_state) ** 0.5
 
 
+class UncheckedCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a loop that checks nothing really did; only runs marked `phantom` have it."""
+
+    failed_target_passes: int
+    failed_draft_passes: int
+    refused_rollbacks: int
+    target_passes: int
+    """Target passes that llama.cpp executed."""
+    draft_passes: int
+    """Draft passes that llama.cpp executed."""
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one executed cell yielded: everything the worker knows."""
 
@@ -197,6 +209,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Emitted token ids; as many as `n_predict_tokens` of the cell."""
     target_proof: RollbackProof | None = None
     draft_proof: RollbackProof | None = None
+    unchecked: UncheckedCounts | None = None
     margins: list[float] = []
     """Baseline runs only: top-1 minus top-2 logit at each emitted token."""
     resident_bytes: int = 0

@@ -22,9 +22,10 @@ from runner.messages import Describe, Described, Done, Execute, Load, Loaded, Re
 
 
 class Worker:
-    """Answers requests; holds at most one loaded pair."""
+    """Answers requests; holds at most one loaded pair, as a session of the given type."""
 
-    def __init__(self) -> None:
+    def __init__(self, session_type: type[PairSession] = PairSession) -> None:
+        self._session_type = session_type
         self._session: PairSession | None = None
 
     def answer(self, request: Request) -> Reply:
@@ -37,7 +38,9 @@ class Worker:
     def _act(self, request: Request) -> Reply:
         match request:
             case Load():
-                self._session = _load(request)
+                draft = None if request.draft_path is None else Path(request.draft_path)
+                target = Path(request.target_path)
+                self._session = self._session_type(request.pair, target, draft, request.settings)
                 return Loaded()
             case Execute(planned=planned):
                 if self._session is None:
@@ -45,11 +48,6 @@ class Worker:
                 return Done(measurement=self._session.run(planned))
             case Describe():
                 return Described(engine=engine_facts())
-
-
-def _load(request: Load) -> PairSession:
-    draft = None if request.draft_path is None else Path(request.draft_path)
-    return PairSession(request.pair, Path(request.target_path), draft, request.settings)
 
 
 def refusal(error: StudyError) -> Refused:
@@ -65,17 +63,17 @@ def _claim_stdout() -> BinaryIO:
     return replies
 
 
-def main() -> None:
-    """Serve requests until standard input ends."""
+def serve(session_type: type[PairSession]) -> None:
+    """Answer requests until standard input ends."""
     # Ctrl-C in the terminal reaches the whole process group; the parent decides when a run ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = _claim_stdout()
     decoder = msgspec.json.Decoder(Request)
-    worker = Worker()
+    worker = Worker(session_type)
     for line in sys.stdin.buffer:
         replies.write(msgspec.json.encode(worker.answer(decoder.decode(line))) + b"\n")
         replies.flush()
 
 
 if __name__ == "__main__":
-    main()
+    serve(PairSession)

@@ -20,7 +20,7 @@ from runner.llama.preflight import DRAFT, PROBE_TEXT, TARGET, Proved, prove
 from runner.llama.rollback import make_rollback
 from runner.llama.target import LlamaTarget
 from runner.prompts import prompt_tokens
-from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, fingerprint
+from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, UncheckedCounts, fingerprint
 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
@@ -45,31 +45,31 @@ class PairSession:
 
     def __init__(self, pair: Pair, target: Path, draft: Path | None, settings: Settings) -> None:
         self._pair = pair
-        self._settings = settings
-        self._model = Model(target, n_gpu_layers=settings.n_gpu_layers)
-        baseline = Context(self._model, settings)
+        self.settings = settings
+        self.model = Model(target, n_gpu_layers=settings.n_gpu_layers)
+        baseline = Context(self.model, settings)
         self._arms: dict[tuple[int, Strategy | None], _Arm] = {
             (0, None): _Arm(LlamaTarget(baseline, make_rollback("trim")), baseline, "none", None)
         }
         gammas = [gamma for gamma in pair.gammas if gamma > 0]
-        self._draft = self._load_draft(draft, max(gammas)) if draft is not None and gammas else None
+        self.draft = self._load_draft(draft, max(gammas)) if draft is not None and gammas else None
         for gamma in gammas:
             self._arm(gamma, None)
         self._truths: dict[str, list[int]] = {}
-        self._warm_prompt = self._model.tokenize(PROBE_TEXT)
+        self._warm_prompt = self.model.tokenize(PROBE_TEXT)
         self._warmed: set[tuple[int, Strategy | None]] = set()
         self._idle_since_ns = 0
 
     def _load_draft(self, path: Path, longest: int) -> Proved:
-        model = Model(path, n_gpu_layers=self._settings.n_gpu_layers)
-        if model.n_vocab != self._model.n_vocab:
+        model = Model(path, n_gpu_layers=self.settings.n_gpu_layers)
+        if model.n_vocab != self.model.n_vocab:
             raise ModelError(
-                f"{model.name} has {model.n_vocab} tokens, {self._model.name} has {self._model.n_vocab}: "
+                f"{model.name} has {model.n_vocab} tokens, {self.model.name} has {self.model.n_vocab}: "
                 "a draft must share the target's vocabulary"
             )
-        reference = Context(model, self._settings)
+        reference = Context(model, self.settings)
         try:
-            return prove(DRAFT, reference, self._settings, gamma=longest)
+            return prove(DRAFT, reference, self.settings, gamma=longest)
         finally:
             reference.close()
 
@@ -77,7 +77,7 @@ class PairSession:
         """The target context for `gamma`, proved on first use; `rollback` narrows what may be tried."""
         key = (gamma, rollback)
         if key not in self._arms:
-            proved = prove(TARGET, self._arms[0, None].context, self._settings, gamma=gamma, only=rollback)
+            proved = prove(TARGET, self._arms[0, None].context, self.settings, gamma=gamma, only=rollback)
             target = LlamaTarget(proved.context, proved.rollback)
             self._arms[key] = _Arm(target, proved.context, proved.rollback.name, proved.proof)
         return self._arms[key]
@@ -85,26 +85,37 @@ class PairSession:
     def run(self, planned: PlannedRun) -> Measurement:
         """Measure one cell; warms up first when the arm is new or the machine has rested."""
         cell = planned.cell
-        prompt = self._prompt(planned)
+        prompt = self.prompt_of(planned)
         arm = self._arm(cell.gamma, cell.rollback)
         drafter, draft = self._drafter(cell, prompt)
         self._warm_up(cell)
         generation = _generate(arm, drafter, prompt, cell.gamma, cell.n_predict_tokens)
         self._idle_since_ns = time.monotonic_ns()
-        return _measurement(arm, draft, generation, prompt)
+        return measurement(
+            generation,
+            prompt,
+            llama_ns=arm.context.llama_ns + (0 if draft is None else draft.context.llama_ns),
+            target_rollback=arm.rollback,
+            draft_rollback="none" if draft is None else draft.rollback.name,
+            n_rs_seq=arm.context.n_rs_seq,
+            target_proof=arm.proof,
+            draft_proof=None if draft is None else draft.proof,
+            margins=[round(margin, 4) for margin in generation.margins] if cell.gamma == 0 else [],
+        )
 
     def _warm_up(self, cell: Cell) -> None:
         key = (cell.gamma, cell.rollback)
         if key in self._warmed and time.monotonic_ns() - self._idle_since_ns <= _PAUSE_NS:
             return
-        drafter: Drafter = OracleDrafter([0] * _WARM_UP_TOKENS, 0.0, self._model.n_vocab, seed=0)
-        if self._draft is not None:
-            drafter = ModelDrafter(self._draft.context, self._draft.rollback)
+        drafter: Drafter = OracleDrafter([0] * _WARM_UP_TOKENS, 0.0, self.model.n_vocab, seed=0)
+        if self.draft is not None:
+            drafter = ModelDrafter(self.draft.context, self.draft.rollback)
         _generate(self._arm(*key), drafter, self._warm_prompt, cell.gamma, _WARM_UP_TOKENS)
         self._warmed.add(key)
 
-    def _prompt(self, planned: PlannedRun) -> list[int]:
-        tokens = prompt_tokens(planned.prompt_text, planned.prompt_tokens_wanted, self._model.tokenize)
+    def prompt_of(self, planned: PlannedRun) -> list[int]:
+        """Token ids of the planned prompt; raises UsageError when it does not fit the context."""
+        tokens = prompt_tokens(planned.prompt_text, planned.prompt_tokens_wanted, self.model.tokenize)
         n_ctx, n_predict = self._arms[0, None].context.n_ctx_tokens, planned.cell.n_predict_tokens
         if len(tokens) + n_predict > n_ctx:
             raise UsageError(f"{len(tokens)} prompt tokens and {n_predict} more do not fit a context of {n_ctx}")
@@ -115,7 +126,7 @@ class PairSession:
         if cell.gamma == 0:
             return NoDraft(), None
         spec = drafter_spec(cell.draft, (self._pair.draft,))
-        draft = self._draft if spec.needs_model else None
+        draft = self.draft if spec.needs_model else None
         if spec.needs_model and draft is None:
             raise UsageError(f"gamma {cell.gamma} with {cell.draft} needs a draft model and the pair has none")
         return self._make_drafter(spec, draft, cell, prompt), draft
@@ -127,10 +138,10 @@ class PairSession:
             return NgramDrafter()
         if spec.needs_truth:
             truth = self._truth(cell, prompt)
-            seed = int(fingerprint(self._settings.seed, cell)[:8], 16)
+            seed = int(fingerprint(self.settings.seed, cell)[:8], 16)
             if spec.kind == "sweep":
                 return SweepDrafter(truth, cell.gamma, seed)
-            oracle = OracleDrafter(truth, spec.probability, self._model.n_vocab, seed)
+            oracle = OracleDrafter(truth, spec.probability, self.model.n_vocab, seed)
             return oracle if draft is None else ChargedOracle(draft.context, draft.rollback, oracle)
         assert draft is not None
         return ModelDrafter(draft.context, draft.rollback)
@@ -148,23 +159,36 @@ def _generate(arm: _Arm, drafter: Drafter, prompt: Sequence[int], gamma: int, n_
     return generate(arm.target, drafter, prompt, gamma=gamma, n_predict=n_predict, clock=time.monotonic_ns)
 
 
-def _measurement(arm: _Arm, draft: Proved | None, generation: Generation, prompt: Sequence[int]) -> Measurement:
-    is_baseline = arm.proof is None
+def measurement(
+    generation: Generation,
+    prompt: Sequence[int],
+    *,
+    llama_ns: int,
+    target_rollback: Strategy = "none",
+    draft_rollback: Strategy = "none",
+    n_rs_seq: int = 0,
+    target_proof: RollbackProof | None = None,
+    draft_proof: RollbackProof | None = None,
+    margins: Sequence[float] = (),
+    unchecked: UncheckedCounts | None = None,
+) -> Measurement:
+    """What a generation yielded, as it goes into the record."""
     return Measurement(
         n_prompt_tokens=len(prompt),
         prompt_tokens_sha256=fingerprint(list(prompt)),
-        target_rollback=arm.rollback,
-        draft_rollback="none" if draft is None else draft.rollback.name,
-        n_rs_seq=arm.context.n_rs_seq,
+        target_rollback=target_rollback,
+        draft_rollback=draft_rollback,
+        n_rs_seq=n_rs_seq,
         prefill_tokens=generation.prefill_tokens,
         prefill_target_ns=generation.prefill_target_ns,
         prefill_draft_ns=generation.prefill_draft_ns,
         decode_wall_ns=generation.decode_wall_ns,
-        llama_ns=arm.context.llama_ns + (0 if draft is None else draft.context.llama_ns),
+        llama_ns=llama_ns,
         cycles=generation.cycles,
         tokens=generation.tokens,
-        target_proof=arm.proof,
-        draft_proof=None if draft is None else draft.proof,
-        margins=[round(margin, 4) for margin in generation.margins] if is_baseline else [],
+        target_proof=target_proof,
+        draft_proof=draft_proof,
+        margins=list(margins),
+        unchecked=unchecked,
         resident_bytes=psutil.Process().memory_info().rss,
     )

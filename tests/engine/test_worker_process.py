@@ -128,7 +128,7 @@ def test_what_llama_cpp_or_a_library_prints_does_not_spoil_the_answers(settings,
         "import os, runner.worker as w\n"
         "original = w.Worker.answer\n"
         "w.Worker.answer = lambda self, r: (os.write(1, b'noise\\n'), original(self, r))[1]\n"
-        "w.main()\n"
+        "w.serve(w.PairSession)\n"
     )
     noisy = (sys.executable, "-c", script)
     session = ProcessExecutor(paths, settings, command=noisy).open(PAIR)
