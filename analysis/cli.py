@@ -8,6 +8,7 @@ from runner.lazy_group import LazyGroup, run
 
 COMMANDS: dict[str, str] = {
     "tpot": "analysis.tpot.cli:tpot",
+    "moesd": "analysis.moesd.cli:moesd",
 }
 """Command name -> `module:attribute` of its click command."""
 

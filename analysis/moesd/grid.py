@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.moesd.facts import Facts
 from analysis.moesd.theory import FloatArray
@@ -45,17 +46,16 @@ class Grid:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def take(self, positions: slice) -> Grid:
-        """The points at `positions`."""
-        frame = self.frame.iloc[positions].reset_index(drop=True)
-        fields = {name: values[positions] for name, values in _fields(self.points).items()}
-        return Grid(frame, Points(**fields), self.speedup[positions])
+    def where(self, chosen: NDArray[np.bool_]) -> Grid:
+        """The points that are `chosen`, shape (n,)."""
+        fields = {name: values[chosen] for name, values in _fields(self.points).items()}
+        return Grid(self.frame[chosen].reset_index(drop=True), Points(**fields), self.speedup[chosen])
 
     def every(self, stride: int) -> Grid:
         """`df[::stride]` of the appendix. UsageError for a stride below 1."""
         if stride < 1:
             raise UsageError(f"--stride {stride}: a stride is 1 or more")
-        return self.take(slice(None, None, stride))
+        return self.where(np.arange(len(self)) % stride == 0)
 
     def with_speedup(self, speedup: FloatArray) -> Grid:
         """The same points with other speedups, shape (n,)."""

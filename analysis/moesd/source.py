@@ -1,0 +1,54 @@
+"""Where a command's points and facts come from.
+
+DATA is a CSV file, with its facts beside it under the same name but `.toml` or `.json`, or a folder that holds
+`grid.csv` and `grid.toml`. Without DATA: the digitised points of the paper's Figure 4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from analysis.moesd.facts import Facts, Verified, read_facts
+from analysis.moesd.grid import Grid, read_grid
+from runner.errors import UsageError
+from runner.paths import data_dir
+
+PUBLISHED = "published"
+GRID_FILE = "grid.csv"
+FACTS_ENDINGS = (".toml", ".json")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Points, facts, and the name to show."""
+
+    name: str
+    grid: Grid
+    facts: Facts
+
+
+def load_source(data: str, facts_file: Path | None, verified: Verified | None) -> Source:
+    """The points and facts a command works on; `verified` overrides the facts'. DataError or UsageError."""
+    path = _path(data)
+    facts = read_facts(facts_file or _facts_beside(path))
+    if verified is not None:
+        facts = msgspec.structs.replace(facts, verified=verified)
+    name = "MoESD, Figure 4 (digitised)" if data == PUBLISHED else path.name
+    return Source(name, read_grid(path, facts), facts)
+
+
+def _path(data: str) -> Path:
+    if data == PUBLISHED:
+        return data_dir() / "published" / "moesd_fig4.csv"
+    return Path(data) / GRID_FILE if Path(data).is_dir() else Path(data)
+
+
+def _facts_beside(path: Path) -> Path:
+    for ending in FACTS_ENDINGS:
+        if path.with_suffix(ending).is_file():
+            return path.with_suffix(ending)
+    beside = path.with_suffix(FACTS_ENDINGS[0]).name
+    raise UsageError(f"{path}: no facts beside it; name a file with --facts, or put them into {beside}")
