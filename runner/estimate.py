@@ -48,11 +48,6 @@ def estimated_s(cell: Cell, prompt_tokens: int, scale: float = 1.0) -> float:
     return (prefill_ms + cycles * cycle_ms) / 1000
 
 
-def likely_tokens(text: str, wanted_tokens: int | None) -> int:
-    """Tokens of a prompt: exact where the plan fixes them, else about one per four bytes."""
-    return wanted_tokens or len(text.encode()) // 4
-
-
 def time_limit_s(step: Step, target: ModelFacts, draft: ModelFacts | None) -> float:
     """Seconds after which a run hangs: what a machine far slower than any sensible one would need."""
     read_bytes = target.bytes_per_token + (draft.bytes_per_token if draft else 0)

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
-import platformdirs
 
 from runner.errors import StoreError
+from runner.gguf_digest import cache_dir
 
 
 def machine_lock_path() -> Path:
     """Where this user's studies meet, whatever folder they write to."""
-    return platformdirs.user_cache_path("specstudy") / "study.lock"
+    return cache_dir() / "study.lock"
 
 
 @contextmanager

@@ -68,20 +68,14 @@ def context_tokens(steps: Iterable[Step]) -> int:
     return -(-(longest + 1) // CONTEXT_STEP) * CONTEXT_STEP
 
 
-def refuse_what_does_not_fit(steps: Iterable[Step], settings: Settings) -> None:
-    """Raise UsageError for the first step that the context or the batch cannot hold."""
+def refuse_what_does_not_fit(steps: Iterable[Step], n_ctx_tokens: int) -> None:
+    """Raise UsageError for the first step that a context of `n_ctx_tokens` cannot hold."""
     for step in steps:
-        cell = step.cell
-        if cell.gamma >= settings.n_ubatch_tokens:
+        if step.at_most_tokens > n_ctx_tokens:
             raise UsageError(
-                f"suite {cell.suite}: gamma {cell.gamma} does not fit into one batch of"
-                f" {settings.n_ubatch_tokens} tokens; use a smaller gamma"
-            )
-        if step.at_most_tokens > settings.n_ctx_tokens:
-            raise UsageError(
-                f"suite {cell.suite}: prompt {cell.prompt} (up to {step.prompt.at_most_tokens} tokens) with"
-                f" {cell.n_predict_tokens} generated tokens and gamma {cell.gamma} does not fit into a context of"
-                f" {settings.n_ctx_tokens} tokens; give --n-ctx {step.at_most_tokens} or more, or leave it out"
+                f"suite {step.cell.suite}: prompt {step.cell.prompt} (up to {step.prompt.at_most_tokens} tokens),"
+                f" {step.cell.n_predict_tokens} generated tokens and gamma {step.cell.gamma} do not fit into a"
+                f" context of {n_ctx_tokens} tokens; give --n-ctx {step.at_most_tokens} or more, or leave it out"
             )
 
 

@@ -15,8 +15,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from runner.estimate import estimated_s, likely_tokens
+from runner.estimate import estimated_s
 from runner.executor import Pair, PlannedRun
+from runner.prompts import likely_tokens
 from runner.record import RunRecord
 from runner.schedule import Watcher
 

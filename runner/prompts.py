@@ -46,6 +46,16 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
         """No tokenizer can make more of it: every token covers at least one byte, plus one opening token."""
         return self.wanted_tokens or len(self.text.encode()) + 1
 
+    @property
+    def likely_tokens(self) -> int:
+        """For estimates: exact where the count is fixed, else about one token per four bytes."""
+        return likely_tokens(self.text, self.wanted_tokens)
+
+
+def likely_tokens(text: str, wanted_tokens: int | None) -> int:
+    """Tokens that a text of English or Chinese may yield, or as many as are wanted."""
+    return wanted_tokens or len(text.encode()) // 4
+
 
 def load_prompt(prompt_id: str) -> Prompt:
     """The prompt of that id.

@@ -1,0 +1,187 @@
+"""From what the user asked for to everything that a study fixes before its first run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from runner import plan as planning
+from runner.cells import Step
+from runner.errors import ModelError, UsageError
+from runner.estimate import SYNTHETIC_SCALE, estimated_s
+from runner.plan import Plan
+from runner.record import EngineFacts, MachineFacts, Manifest, Settings
+from runner.wiring import FamilyName, FoundFamily, Wiring
+from suites.loader import Suite, adjusted, load_suites
+
+BATCH_TOKENS = 512
+ALL_LAYERS = -1
+STUDIES = Path("data") / "studies"
+SYNTHETIC: FamilyName = "synthetic"
+REAL: FamilyName = "qwen3.5"
+AUTO: FamilyName = "auto"
+
+_PACKAGES = ("llama-cpp-python", "gguf", "numpy", "msgspec")
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user asked for. None: not given."""
+
+    names: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    """The command line after the program's name, as it was typed."""
+    family: FamilyName = AUTO
+    repeats: int | None = None
+    n_predict_tokens: int | None = None
+    seed: int = 1
+    threads: int | None = None
+    n_ctx_tokens: int | None = None
+    out: Path | None = None
+    models_dir: Path | None = None
+    roles: dict[str, Path] = {}
+    rerun: Literal["failed"] | None = None
+
+
+class Design(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be measured, before any model is looked at."""
+
+    suites: list[Suite]
+    steps: list[Step]
+    n_ctx_tokens: int
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """Suite -> declared cells."""
+        return {suite.name: suite.n_cells for suite in self.suites}
+
+    @property
+    def paired_baselines(self) -> dict[str, int]:
+        """Suite -> baselines on top of the declared cells."""
+        found = planning.counts(self.steps, "paired-baseline")
+        return {suite.name: found.get(suite.name, 0) for suite in self.suites}
+
+    @property
+    def reference_runs(self) -> int:
+        """Reference runs of all pairs."""
+        return sum(planning.counts(self.steps, "reference").values())
+
+    def estimated_s(self, family: str) -> float:
+        """Seconds that all runs may take on a family, loading not counted."""
+        scale = SYNTHETIC_SCALE if family == SYNTHETIC else 1.0
+        return sum(estimated_s(step.cell, step.prompt.likely_tokens, scale) for step in self.steps)
+
+
+def design(wish: Wish) -> Design:
+    """The suites as asked for, laid out.
+
+    Raises UsageError or SuiteError for what does not exist or does not fit.
+    """
+    if not wish.names:
+        raise UsageError("name a suite, or `all`; `python -m runner suite list` shows them")
+    suites = [
+        adjusted(suite, blocks=wish.repeats, n_predict_tokens=wish.n_predict_tokens)
+        for suite in load_suites(wish.names)
+    ]
+    steps = planning.lay_out(suites, wish.seed)
+    n_ctx_tokens = wish.n_ctx_tokens or planning.context_tokens(steps)
+    planning.refuse_what_does_not_fit(steps, n_ctx_tokens)
+    return Design(suites=suites, steps=steps, n_ctx_tokens=n_ctx_tokens)
+
+
+def family_of(wish: Wish, steps: Sequence[Step], wiring: Wiring) -> FoundFamily:
+    """The models of the study; those of the built-in family are built when they are missing.
+
+    Raises ModelError for a role without a usable file.
+    """
+    return wiring.resolve_family(
+        wish.family, models_dir=wish.models_dir, overrides=wish.roles, roles=planning.roles_of(steps)
+    )
+
+
+def likely_family(wish: Wish, steps: Sequence[Step], wiring: Wiring) -> str:
+    """The name of the family that would be taken, without building anything."""
+    if wish.family != AUTO:
+        return wish.family
+    try:
+        return family_of(msgspec.structs.replace(wish, family=REAL), steps, wiring).name
+    except ModelError:
+        if wish.models_dir is not None or wish.roles:
+            raise
+        return SYNTHETIC
+
+
+def settings_of(wish: Wish, n_ctx_tokens: int, machine: MachineFacts) -> Settings:
+    """What all runs share."""
+    return Settings(
+        n_ctx_tokens=n_ctx_tokens,
+        n_batch_tokens=BATCH_TOKENS,
+        n_ubatch_tokens=BATCH_TOKENS,
+        n_threads=wish.threads or _threads(machine),
+        n_gpu_layers=ALL_LAYERS,
+        flash_attention="auto",
+        kv_type="f16",
+        seed=wish.seed,
+    )
+
+
+def refuse_strange_drafts(steps: Sequence[Step], family: FoundFamily, wiring: Wiring) -> None:
+    """Raise ModelError when a draft has another vocabulary than the target that it is to draft for."""
+    pairs = dict.fromkeys((step.cell.target, step.cell.draft) for step in steps if step.cell.gamma)
+    for target, draft in pairs:
+        if family.facts[target].vocab_sha256 != family.facts[draft].vocab_sha256:
+            wiring.check_pair(family.paths[target], family.paths[draft])
+
+
+def fix(
+    designed: Design,
+    family: FoundFamily,
+    settings: Settings,
+    machine: MachineFacts,
+    engine: EngineFacts,
+    *,
+    arguments: list[str],
+) -> tuple[Plan, Manifest]:
+    """The plan with its identities, and the manifest that holds a study to it; `arguments` come redacted."""
+    plan = planning.identify(designed.steps, settings, engine, family.facts)
+    manifest = Manifest(
+        tool_version=_version("specstudy"),
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        arguments=arguments,
+        family=family.name,
+        suites=[suite.name for suite in designed.suites],
+        suite_sha256={suite.name: suite.sha256 for suite in designed.suites},
+        plan_sha256=plan.sha256,
+        n_cells=sum(designed.cells.values()),
+        settings=settings,
+        models=[family.facts[role] for role in planning.roles_of(designed.steps)],
+        engine=engine,
+        machine=machine,
+        packages={name: _version(name) for name in _PACKAGES},
+    )
+    return plan, manifest
+
+
+def default_out(wish: Wish, family: str) -> Path:
+    """A new folder whose name says family, suites and time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return STUDIES / f"{family}-{'+'.join(dict.fromkeys(wish.names))}-{stamp}"
+
+
+def _threads(machine: MachineFacts) -> int:
+    """One thread per fast core: llama.cpp waits for its slowest thread, so efficiency cores slow it down."""
+    fast = machine.performance_cores or machine.physical_cores or 1
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(fast, usable))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,86 @@
+"""`python -m runner suite`: list what is declared, show a plan, run it or continue it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from runner import plan_view
+from runner.compose import Wish
+from runner.errors import UsageError
+from runner.measure import INTERRUPTED, measure
+from runner.wiring import real_wiring
+
+LIST = "list"
+_ARGUMENTS = "specstudy.arguments"
+_FOLDER = click.Path(path_type=Path)
+
+
+class _Remembering(click.Command):
+    """Keeps its arguments as they were typed, for the manifest and for the hint how to go on."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_ARGUMENTS] = ("suite", *args)
+        return super().parse_args(ctx, args)
+
+
+def _roles(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+    roles = {}
+    for value in values:
+        role, separator, path = value.partition("=")
+        if not (role and separator and path):
+            raise UsageError(f"--role {value!r} is not of the form ROLE=PATH, as in --role moe-q4=model.gguf")
+        roles[role] = Path(path)
+    return roles
+
+
+@click.command(cls=_Remembering)
+@click.argument("names", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Show the ordered plan, counts and estimated time only.")
+@click.option("--json", "as_json", is_flag=True, help="With `list` or --dry-run: print JSON.")
+@click.option(
+    "--family",
+    type=click.Choice(["auto", "qwen3.5", "synthetic"]),
+    default="auto",
+    show_default=True,
+    help="Models to measure; auto takes the real ones when all are here, else the built-in ones.",
+)
+@click.option("--repeats", type=click.IntRange(1, 1000), help="Blocks, instead of the suites' own number.")
+@click.option("--n-predict", type=click.IntRange(1, 100_000), help="Generated tokens per run, likewise.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Orders the runs.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one per fast core.")
+@click.option("--n-ctx", type=click.IntRange(1, 2**20), help="Context; default: what the longest run needs.")
+@click.option("--out", type=_FOLDER, help="Study folder; an existing study is continued.")
+@click.option("--models-dir", type=_FOLDER, help="Folder with the real models' GGUF files.")
+@click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=PATH", help="GGUF of a role.")
+@click.option("--rerun", type=click.Choice(["failed"]), help="Run failed runs of --out again; all are kept.")
+@click.pass_context
+def suite(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:
+    """Run the named suites, `all` of the published matrix, or `list` them.
+
+    Interrupted with Ctrl-C, a study goes on where it was with the same command and --out FOLDER. Exit status:
+    0 every run is ok, 1 some runs failed, 2 the request was refused, 130 interrupted.
+    """
+    dry_run, as_json = options.pop("dry_run"), options.pop("as_json")
+    if names == (LIST,):
+        click.echo(plan_view.suites_as_json() if as_json else plan_view.suites_as_text())
+        return
+    wish = Wish(
+        names=names,
+        arguments=ctx.meta[_ARGUMENTS],
+        n_predict_tokens=options.pop("n_predict"),
+        n_ctx_tokens=options.pop("n_ctx"),
+        **options,
+    )
+    wiring = ctx.obj or real_wiring()
+    if dry_run:
+        click.echo(plan_view.plan_as_json(wish, wiring) if as_json else plan_view.plan_as_text(wish, wiring))
+        return
+    if as_json:
+        raise UsageError("--json belongs to `suite list` or --dry-run; a study's results are in its folder")
+    try:
+        ctx.exit(measure(wish, wiring))
+    except KeyboardInterrupt:
+        ctx.exit(INTERRUPTED)

@@ -1,0 +1,90 @@
+"""Which parts a study is made of. The command line is given these; tests give it others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import click
+
+from runner.executor import Executor
+from runner.record import EngineFacts, MachineFacts, MachineState, ModelFacts, Settings
+
+FamilyName = Literal["auto", "qwen3.5", "synthetic"]
+
+
+class FoundFamily(Protocol):
+    """A family as the study needs it: one GGUF per role, and why this family was taken."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def paths(self) -> Mapping[str, Path]: ...
+
+    @property
+    def facts(self) -> Mapping[str, ModelFacts]: ...
+
+
+class ResolveFamily(Protocol):
+    """Finds, and where it is built in builds, the models of a family."""
+
+    def __call__(
+        self, name: FamilyName, *, models_dir: Path | None, overrides: Mapping[str, Path], roles: list[str]
+    ) -> FoundFamily: ...
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The parts of a study that reach outside this package's own logic."""
+
+    resolve_family: ResolveFamily
+    check_pair: Callable[[Path, Path], None]
+    make_executor: Callable[[Mapping[str, Path], Settings], Executor]
+    engine_facts: Callable[[], EngineFacts]
+    machine_facts: Callable[[], MachineFacts]
+    machine_state: Callable[[], MachineState]
+    kept_awake: Callable[[], AbstractContextManager[object]]
+    tables: Callable[[Path], str]
+    """Study folder -> its tables as text. Raises StudyError."""
+
+
+def real_wiring() -> Wiring:
+    """llama.cpp in worker processes, real models, this machine."""
+    from runner.machine import kept_awake, machine_facts, machine_state  # noqa: PLC0415  # plans and lists start without them
+    from runner.models import check_pair  # noqa: PLC0415
+    from runner.worker_client import ProcessExecutor, describe_engine  # noqa: PLC0415
+
+    return Wiring(
+        resolve_family=_resolve_family,
+        check_pair=check_pair,
+        make_executor=ProcessExecutor,
+        engine_facts=describe_engine,
+        machine_facts=machine_facts,
+        machine_state=machine_state,
+        kept_awake=kept_awake,
+        tables=_tables,
+    )
+
+
+def _resolve_family(
+    name: FamilyName, *, models_dir: Path | None, overrides: Mapping[str, Path], roles: list[str]
+) -> FoundFamily:
+    from runner.models import resolve_family  # noqa: PLC0415
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    return resolve_family(name, models_dir=models_dir, overrides=overrides, roles=roles, on_progress=tell)
+
+
+def _tables(folder: Path) -> str:
+    from analysis.tables import study_tables  # noqa: PLC0415
+
+    return study_tables(folder)
