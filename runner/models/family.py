@@ -103,7 +103,7 @@ def _refuse_wrong(role: str, path: Path) -> None:
     if reasons:
         raise ModelError(
             f"{path}: named like {role}, but {'; '.join(reasons)}. "
-            f"Remove it, or name the file you mean with --model {role}=PATH"
+            f"Remove it, or name the file you mean with --role {role}=PATH"
         )
 
 
@@ -111,7 +111,7 @@ def _missing_message(missing: list[str]) -> str:
     names = [f"{role} ({registry().entry(role).files[0].name}.gguf)" for role in missing]
     return (
         f"no file for {', '.join(names)}; `python -m runner models list` shows where was looked, "
-        f"`python -m runner models fetch` downloads them, --model ROLE=PATH names one"
+        f"`python -m runner models fetch` downloads them, --role ROLE=PATH names one"
     )
 
 

@@ -197,7 +197,7 @@ def test_every_variable_of_the_hub_cache_counts_as_huggingface_hub_counts_it(tmp
     theirs = ("HF_", "HUGGINGFACE", "XDG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     environ = kept | {name: value.format(tmp_path) for name, value in variables.items()}
-    script = 'from runner.models.places import places; print({p.label: p.root for p in places(None)}["Hub cache"])'
+    script = "from runner.models.places import places\nprint({p.label: p.root for p in places(None)}['Hub cache'])"
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected.format(tmp_path)
 
