@@ -6,6 +6,7 @@ The published study's phantom came from a loop that ignored a refused `llama_mem
 
 from __future__ import annotations
 
+import ctypes
 import time
 from collections.abc import Sequence
 
@@ -54,6 +55,7 @@ class Context:
         self._batch = llama_cpp.llama_batch_init(settings.n_batch_tokens, 0, 1)
         self.n_ctx_tokens = int(llama_cpp.llama_n_ctx(handle))
         self.n_rs_seq = int(llama_cpp.llama_n_rs_seq(handle))
+        self._views: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._fill_constants()
 
     def _fill_constants(self) -> None:
@@ -113,8 +115,11 @@ class Context:
         self.llama_ns += time.monotonic_ns() - started
         if not address:
             raise EngineError("llama_get_logits returned nothing: no output was asked for", log_tail=log_tail())
-        rows: NDArray[np.float32] = np.ctypeslib.as_array(address, shape=(n_rows, self.model.n_vocab))
-        return rows
+        # llama.cpp keeps one output buffer, and wrapping it costs more than choosing from it.
+        key = (ctypes.addressof(address.contents), n_rows)
+        if key not in self._views:
+            self._views[key] = np.ctypeslib.as_array(address, shape=(n_rows, self.model.n_vocab))
+        return self._views[key]
 
     def forget_from(self, position: int) -> None:
         """Drop all tokens at `position` and after it; raises EngineError when llama.cpp refuses."""
