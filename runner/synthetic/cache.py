@@ -7,28 +7,20 @@ which is written last: a torn, edited or half-copied file is as good as none.
 from __future__ import annotations
 
 import hashlib
-import os
+from importlib.metadata import version
 from pathlib import Path
 
-import llama_cpp
 import msgspec
-import platformdirs
 
+from runner.durable import write_atomically
+from runner.gguf_digest import cache_dir
 from runner.synthetic.family import MEMBERS, RECIPE
 from runner.synthetic.shapes import Member
-
-CACHE_VARIABLE = "SPECSTUDY_CACHE"
-
-
-def cache_dir() -> Path:
-    """The folder for files that can be rebuilt: `SPECSTUDY_CACHE` if set, else the user's cache folder."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen) if chosen else platformdirs.user_cache_path("specstudy")
 
 
 def family_dir() -> Path:
     """The folder of this recipe's files; another recipe or another llama.cpp to quantise with has another one."""
-    recipe = msgspec.json.encode([RECIPE, llama_cpp.__version__, list(MEMBERS.values())])
+    recipe = msgspec.json.encode([RECIPE, version("llama-cpp-python"), list(MEMBERS.values())])
     return cache_dir() / f"synthetic-{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
@@ -38,7 +30,7 @@ def member_path(folder: Path, member: Member) -> Path:
 
 
 def is_intact(path: Path) -> bool:
-    """Whether the file is there and is what was written."""
+    """Whether the file is there and is what was written: every byte is read, damage need not change its date."""
     try:
         expected = _checksum_path(path).read_text(encoding="ascii").split()
         return bool(expected) and expected[0] == _sha256(path)
@@ -47,13 +39,11 @@ def is_intact(path: Path) -> bool:
 
 
 def publish(built: Path, path: Path) -> None:
-    """Move a finished file to its place, then write its checksum."""
+    """Move a finished file to its place, then write its checksum. Raises OSError."""
     digest = _sha256(built)
     _checksum_path(path).unlink(missing_ok=True)
     built.replace(path)
-    draft = built.with_suffix(".sha256")
-    draft.write_text(f"{digest}  {path.name}\n", encoding="ascii")
-    draft.replace(_checksum_path(path))
+    write_atomically(_checksum_path(path), f"{digest}  {path.name}\n".encode())
 
 
 def _checksum_path(path: Path) -> Path:

@@ -17,7 +17,7 @@ _MOE = Shape(
     experts=256, experts_used=8,
 )  # fmt: skip
 _MOE_64 = Shape(
-    architecture="qwen35moe", layers=4, width=256, feed_forward=256, tied=False,
+    architecture="qwen35moe", layers=4, width=512, feed_forward=256, tied=False,
     attention_heads=8, kv_heads=1, attention_head_size=64, key_heads=4, value_heads=8, state_size=64,
     experts=64, experts_used=8,
 )  # fmt: skip
@@ -38,7 +38,7 @@ _DENSE_9B = Shape(
     attention_heads=4, kv_heads=1, attention_head_size=64, key_heads=4, value_heads=8, state_size=64,
 )  # fmt: skip
 _TINY_DRAFT = Shape(
-    architecture="llama", layers=1, width=512, feed_forward=256, tied=False,
+    architecture="llama", layers=1, width=1024, feed_forward=256, tied=False,
     attention_heads=4, kv_heads=1, attention_head_size=64,
 )  # fmt: skip
 
@@ -48,11 +48,11 @@ _REAL_9B, _REAL_35B_A3B = 8_953_803_264, 34_660_610_688
 MEMBERS: dict[str, Member] = {
     member.name: member
     for member in (
-        Member(name="moe-q8", shape=_MOE, seed=1, noise=1.6, real_parameters=_REAL_35B_A3B),
+        Member(name="moe-q8", shape=_MOE, seed=1, noise=1.4, real_parameters=_REAL_35B_A3B),
         Member(
-            name="moe-q4", shape=_MOE, seed=1, noise=1.6, real_parameters=_REAL_35B_A3B, quantisation="Q4_K_M"
+            name="moe-q4", shape=_MOE, seed=1, noise=1.4, real_parameters=_REAL_35B_A3B, quantisation="Q4_K_M"
         ),
-        Member(name="9b", shape=_DENSE_9B, seed=1, noise=1.2, real_parameters=_REAL_9B),
+        Member(name="9b", shape=_DENSE_9B, seed=1, noise=1.0, real_parameters=_REAL_9B),
         Member(name="4b", shape=_DENSE_4B, seed=1, noise=1.3, real_parameters=_REAL_4B),
         Member(name="2b", shape=_DENSE_2B, seed=1, noise=1.1, real_parameters=_REAL_2B),
         Member(name="0.8b", shape=_DENSE_0_8B, seed=11, noise=1.2, real_parameters=_REAL_0_8B),
