@@ -7,6 +7,7 @@ import click
 from runner.lazy_group import LazyGroup, run
 
 COMMANDS: dict[str, str] = {
+    "audit": "analysis.audit.command:audit",
     "tpot": "analysis.tpot.cli:tpot",
     "moesd": "analysis.moesd.cli:moesd",
 }

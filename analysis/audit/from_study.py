@@ -1,0 +1,112 @@
+"""Evidence from a study: one row a configuration and prompt, over its blocks.
+
+Room of a figure: the least and the most that any block showed, and 2 % on top, so that a bound counts as broken
+only when every block breaks it; noise of one block never does. What was counted (τ, α) has no room.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.accounting import cells, pairs
+from analysis.audit.evidence import Evidence, PlainRow, Row, Span, StudyEvidence
+from analysis.audit.finding import listed
+from analysis.load import Study, measured
+from runner.record import ModelFacts
+
+SLACK = 0.02
+STANDARD_ERRORS = 3.0
+LEAST_BYTES = 512 * 1024**2
+"""Smaller models may live in a chip's caches, whose bandwidth nobody states; the bound is not put on them."""
+MEASURED_ROOM = 1.25
+"""How far a measured bandwidth may lie below the peak: attainable is 70-85 % of it (facts/llamacpp.md, E)."""
+DRAFT_PASS_ROOM = 0.75
+"""Inside a cycle a draft pass lacks what a baseline token has besides: sampling for output, one more sync."""
+SAME_SIZE = 0.02
+
+
+def study_evidence(study: Study) -> Evidence:
+    """All that can be judged of a study; marked runs are not looked at (see `only_marked`)."""
+    found = StudyEvidence(study, measured(study.runs), cells(study), pairs(study))
+    machine = study.manifest.machine
+    measured_peak = machine.measured_bandwidth_bytes_per_s
+    return Evidence(
+        name=study.name, rows=_rows(found), plain=_plain(found), study=found,
+        bandwidth_bytes_per_s=machine.nominal_bandwidth_bytes_per_s
+        or (measured_peak * MEASURED_ROOM if measured_peak else None),
+    )  # fmt: skip
+
+
+def _rows(found: StudyEvidence) -> tuple[Row, ...]:
+    drafts = {role: draft_pass_ms(found, role) for role in found.pairs["draft"].unique()}
+    groups = found.pairs.groupby(["suite", "target", "draft", "gamma", "prompt"], sort=True)
+    return tuple(_row(found, runs, drafts[key[2]]) for key, runs in groups if _countable(runs))
+
+
+def _countable(runs: pd.DataFrame) -> bool:
+    return bool((runs["n_cycles"] > 0).all() and (runs["n_tokens"] > 0).all())
+
+
+def _row(found: StudyEvidence, runs: pd.DataFrame, draft_pass: Span | None) -> Row:
+    first = runs.iloc[0]
+    target, draft = (_facts(found.study, str(first[key])) for key in ("target", "draft"))
+    tau = Span(runs["tau"].min(), runs["tau"].mean(), runs["tau"].max())
+    return Row(
+        where=listed(runs["run_id"]), target=str(first["target"]), draft=str(first["draft"]),
+        gamma=int(first["gamma"]), drafted=_exact(runs["drafted_tokens"] / runs["n_cycles"]),
+        t1_ms=_room(runs["t1_ms"]), ms_per_token=_room(runs["ms_per_token"]), speedup=_room(runs["speedup"]),
+        tau=tau, alpha=_exact(runs["alpha"]), draft_pass_ms=draft_pass, target_bytes=_bytes(target),
+        draft_bytes=_bytes(draft), n_runs=len(runs), prompt=f"{first['suite']} {first['prompt']}",
+        accepted_room=_counting_error(found.study, runs),
+    )  # fmt: skip
+
+
+def draft_pass_ms(found: StudyEvidence, role: str) -> Span | None:
+    """T_D: t₁ of the same file, or of a file with as many parameters scaled by the bytes read; else None."""
+    draft = _facts(found.study, role)
+    baselines = found.cells[found.cells["gamma"] == 0]
+    if draft is None:
+        return None
+    for facts in sorted(found.study.manifest.models, key=lambda facts: facts.sha256 != draft.sha256):
+        times = baselines.loc[baselines["target"] == facts.role, "ms_per_token"]
+        if times.empty or abs(facts.parameters / draft.parameters - 1) > SAME_SIZE:
+            continue
+        scale = draft.bytes_per_token / facts.bytes_per_token
+        return Span(times.min() * scale * DRAFT_PASS_ROOM, times.mean() * scale, times.max() * scale)
+    return None
+
+
+def _plain(found: StudyEvidence) -> tuple[PlainRow, ...]:
+    baselines = found.cells[found.cells["gamma"] == 0]
+    return tuple(
+        PlainRow(
+            where=listed(runs["run_id"]), target=str(target), ms_per_token=_room(runs["ms_per_token"]),
+            active_bytes=_bytes(_facts(found.study, str(target))),
+        )
+        for target, runs in baselines.groupby("target", sort=True)
+    )  # fmt: skip
+
+
+def _facts(study: Study, role: str) -> ModelFacts | None:
+    return next((facts for facts in study.manifest.models if facts.role == role), None)
+
+
+def _bytes(facts: ModelFacts | None) -> float | None:
+    if facts is None or facts.bytes_per_token < LEAST_BYTES:
+        return None
+    return float(facts.bytes_per_token)
+
+
+def _room(values: pd.Series) -> Span:
+    return Span(values.min() * (1 - SLACK), values.mean(), values.max() * (1 + SLACK))
+
+
+def _exact(values: pd.Series) -> Span:
+    return Span(values.min(), values.mean(), values.max())
+
+
+def _counting_error(study: Study, runs: pd.DataFrame) -> float:
+    """Three standard errors of accepted tokens per cycle; blocks repeat a greedy run, so one block counts."""
+    accepted = study.arrays[int(runs.index[0])].accepted
+    return STANDARD_ERRORS * float(np.std(accepted)) / float(np.sqrt(max(1, len(accepted))))
