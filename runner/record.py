@@ -239,6 +239,20 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Set by suites that do wrong on purpose; no table, statistic or figure ever mixes marked runs in."""
 
 
+TokenSource = Literal["real", "drafted", "shuffled"]
+
+
+class RoutingCount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Distinct experts that `n_tokens` consecutive tokens of one source touched, averaged over windows."""
+
+    source: TokenSource
+    n_tokens: int
+    n_windows: int
+    distinct_by_layer: list[float]
+    standard_deviation: float
+    """Over windows, of the mean over layers."""
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Written before the first run; fixes everything that all runs of a study share."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import llama_cpp
 import numpy as np
@@ -35,15 +35,29 @@ _FLASH = {"auto": -1, "off": 0, "on": 1}
 class Context:
     """A sequence of tokens in one context of `model`; `position` is how many the memory holds.
 
+    `watch` is called for every tensor of a pass (ggml's cb_eval); it slows decoding, so never in a timed run.
     `llama_ns` adds up the time inside llama.cpp calls since `begin`, synchronisation included.
     """
 
-    def __init__(self, model: Model, settings: Settings, *, n_rs_seq: int = 0, n_sequences: int = 1) -> None:
+    def __init__(
+        self,
+        model: Model,
+        settings: Settings,
+        *,
+        n_rs_seq: int = 0,
+        n_sequences: int = 1,
+        watch: Callable[[int | None, bool, int | None], bool] | None = None,
+    ) -> None:
         self.model = model
         self.position = 0
         self.llama_ns = 0
         self._n_batch = settings.n_batch_tokens
-        handle = llama_cpp.llama_init_from_model(model.handle, _params(settings, n_rs_seq, n_sequences))
+        params = _params(settings, n_rs_seq, n_sequences)
+        if watch is not None:
+            # ctypes frees the trampoline with its last reference, and llama.cpp keeps calling it.
+            self._watch = llama_cpp.ggml_backend_sched_eval_callback(watch)
+            params.cb_eval = self._watch
+        handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not handle:
             raise EngineError(
                 f"{model.name}: llama.cpp cannot make a context of {settings.n_ctx_tokens} tokens; "

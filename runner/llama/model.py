@@ -42,6 +42,17 @@ class Model:
         """True when dropping tokens means more than trimming a KV cache."""
         return self.is_hybrid or self.is_recurrent
 
+    @property
+    def architecture(self) -> str:
+        """Name of the architecture, as in the GGUF."""
+        return self.metadata("general.architecture") or "unknown"
+
+    def metadata(self, key: str) -> str | None:
+        """The GGUF's value of `key` as text, None when it has none."""
+        buffer = ctypes.create_string_buffer(256)
+        length = llama_cpp.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return None if length < 0 else buffer.value.decode("utf-8", "replace")
+
     def tokenize(self, text: str) -> list[int]:
         """Token ids of `text`, without special tokens added."""
         data = text.encode()
