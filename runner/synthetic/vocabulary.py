@@ -1,7 +1,7 @@
 """A byte-level BPE vocabulary of 4096 tokens, made from letter frequencies instead of a training text.
 
 Any UTF-8 text can be tokenised, since all 256 bytes are tokens. Merges join letters to pairs, pairs to triples
-and quads, and a space to what follows it, so English comes out at two to three characters a token and a Chinese
+and quads, and a space to what follows it, so English comes out at about two characters a token and a Chinese
 character at two tokens. The byte alphabet is GPT-2's, which llama.cpp's `gpt2` tokenizer model expects.
 """
 
