@@ -57,13 +57,19 @@ def resolve_family(
     """
     given = dict(overrides or {})
     wanted = tuple(dict.fromkeys(roles)) if roles is not None else registry().roles
-    for role in (*wanted, *given):
-        registry().entry(role)
+    for role in given:
+        if role not in wanted:
+            registry().entry(role)
     if name == "synthetic":
         return _synthetic(wanted, given, "asked for", on_progress)
-    found = find_files([role for role in wanted if role not in given], places(models_dir))
-    missing = [role for role in wanted if role not in given and role not in found]
-    if missing and name == "auto" and not given and models_dir is None:
+    may_fall_back = name == "auto" and not given and models_dir is None
+    unknown = [role for role in wanted if role not in registry().role]
+    if unknown and may_fall_back:
+        return _synthetic(wanted, given, f"auto: only the built-in family has {', '.join(unknown)}", on_progress)
+    to_find = [role for role in wanted if role not in given]
+    found = find_files(to_find, places(models_dir))
+    missing = [role for role in to_find if role not in found]
+    if missing and may_fall_back:
         listed = ", ".join(missing)
         reason = f"auto: {len(missing)} of {len(wanted)} roles of qwen3.5 have no file here ({listed})"
         return _synthetic(wanted, given, reason, on_progress)
@@ -77,8 +83,13 @@ def resolve_family(
 
 
 def find_files(roles: Iterable[str], where: Iterable[Place]) -> dict[str, Found]:
-    """The first file for each role: an earlier place wins, within a place the better file of the registry."""
+    """The first file for each role: an earlier place wins, within a place the better file of the registry.
+
+    Raises UsageError for a role that the registry does not know.
+    """
     open_roles = dict.fromkeys(roles)
+    for role in open_roles:
+        registry().entry(role)
     found: dict[str, Found] = {}
     for place in where:
         files = place.files()

@@ -118,6 +118,12 @@ class TestAuto:
         assert roles == ("draft-0.8b", "moe-q4")
         assert "1 of 2 roles of qwen3.5 have no file here (moe-q4)" in reason
 
+    def test_takes_the_built_in_family_for_roles_that_only_it_has(self, monkeypatch):
+        monkeypatch.setattr(family_module, "_synthetic", lambda roles, given, reason, progress: reason)
+        assert resolve_family("auto", roles=["moe-64"]) == "auto: only the built-in family has moe-64"
+        with pytest.raises(UsageError, match="role 'moe-64' is not known"):
+            resolve_family("qwen3.5", roles=["moe-64"])
+
     def test_a_given_folder_or_file_means_the_real_family_and_never_falls_back(self, put, tmp_path):
         path = put(tmp_path / "mine", "moe-q4")
         with pytest.raises(ModelError, match="no file for draft-2b"):
@@ -174,6 +180,14 @@ def test_unknown_roles_are_refused_with_the_known_ones(tmp_path):
         resolve_family("qwen3.5", roles=["moe-q4"], overrides={"x": tmp_path})
 
 
+def test_a_file_can_be_given_for_a_role_of_the_built_in_family(tmp_path, monkeypatch):
+    built = {"draft-tiny": tmp_path / "tiny.gguf"}
+    monkeypatch.setattr("runner.synthetic.build_family", lambda roles, on_progress: {r: built[r] for r in roles})
+    given = {"moe-64": tmp_path / "mine.gguf"}
+    found = resolve_family("synthetic", roles=["moe-64", "draft-tiny"], overrides=given)
+    assert found.paths == given | built
+
+
 def test_facts_name_every_role_once_and_are_read_when_asked_for(tmp_path, monkeypatch):
     from tests.models.tiny_gguf import write_tiny
 
@@ -197,7 +211,7 @@ def test_every_variable_of_the_hub_cache_counts_as_huggingface_hub_counts_it(tmp
     theirs = ("HF_", "HUGGINGFACE", "XDG")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}
     environ = kept | {name: value.format(tmp_path) for name, value in variables.items()}
-    script = "from runner.models.places import places\nprint({p.label: p.root for p in places(None)}['Hub cache'])"
+    script = "from runner.models.places import places; print(places(None)[0].root)"
     done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == expected.format(tmp_path)
 

@@ -1,0 +1,30 @@
+"""The command-line options with which every command is told where models are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from runner.errors import UsageError
+
+
+def parse_roles(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Path]:
+    """`ROLE=PATH` words as a mapping. Raises UsageError for a word of another form."""
+    roles = {}
+    for value in values:
+        role, separator, path = value.partition("=")
+        if not (role and separator and path):
+            raise UsageError(f"--role {value!r} is not of the form ROLE=PATH, as in --role moe-q4=model.gguf")
+        roles[role] = Path(path).expanduser()
+    return roles
+
+
+models_dir_option = click.option(
+    "--models-dir", type=click.Path(path_type=Path), help="Folder with the real models' GGUF files."
+)
+role_option = click.option(
+    "--role", "roles", multiple=True, callback=parse_roles, metavar="ROLE=PATH", help="GGUF of a role."
+)
