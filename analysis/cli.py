@@ -7,7 +7,11 @@ import click
 from runner.lazy_group import LazyGroup, run
 
 COMMANDS: dict[str, str] = {
+    "tables": "analysis.commands:tables",
+    "decompose": "analysis.commands:decompose",
+    "compare": "analysis.commands:compare",
     "audit": "analysis.audit.command:audit",
+    "claims": "analysis.claims_command:claims",
     "tpot": "analysis.tpot.cli:tpot",
     "moesd": "analysis.moesd.cli:moesd",
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -60,9 +60,9 @@ class Configuration:
             return None
         return quotient(self.column("accepted_tokens"), self.column("drafted_tokens"), self.prompts)
 
-    def only(self, prompt: str) -> Configuration:
-        """The same configuration on one prompt. Counts of runs stay those of all prompts."""
-        return Configuration(**{**self.__dict__, "pairs": self.pairs[self.pairs["prompt"] == prompt]})
+    def on(self, prompts: Container[str]) -> Configuration:
+        """The same configuration on some of its prompts. Counts of runs stay those of all prompts."""
+        return replace(self, pairs=self.pairs[[prompt in prompts for prompt in self.prompts]])
 
 
 def configurations(study: Study) -> tuple[Configuration, ...]:
@@ -81,7 +81,7 @@ def configurations(study: Study) -> tuple[Configuration, ...]:
     return tuple(sorted(found, key=lambda one: _place(study, one)))
 
 
-def doubts(found: tuple[Configuration, ...]) -> tuple[Caveat, ...]:
+def doubts(found: Sequence[Configuration]) -> tuple[Caveat, ...]:
     """What the counts say about how far the figures can be trusted."""
     return tuple(_doubts(found))
 
@@ -107,7 +107,7 @@ def _index(names: list[str], name: str) -> int:
     return names.index(name) if name in names else len(names)
 
 
-def _doubts(found: tuple[Configuration, ...]) -> Iterator[Caveat]:
+def _doubts(found: Sequence[Configuration]) -> Iterator[Caveat]:
     failed, broken = sum(one.n_failed for one in found), sum(one.n_broken for one in found)
     near = sum(one.n_near_ties for one in found)
     if failed:

@@ -25,7 +25,10 @@ from analysis.stats import Caveat, Estimate
 
 Format = Literal["md", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("md", "csv", "json")
-Form = Literal["text", "count", "speed", "ratio", "factor", "share", "difference", "ms", "bytes", "p"]
+Form = Literal[
+    "text", "count", "speed", "ratio", "factor", "share", "brief", "difference", "ms", "parameters", "rate", "p"
+]  # fmt: skip
+"""`brief` is a share of which Markdown shows the point only, for tables with many columns."""
 Value: TypeAlias = str | int | float | bool | Estimate | None
 Row: TypeAlias = Mapping[str, Value]
 Scalar: TypeAlias = str | int | float | bool | None
@@ -113,6 +116,8 @@ def _cell(value: Value, form: Form) -> str:
 def _estimate(estimate: Estimate, form: Form) -> str:
     if not math.isfinite(estimate.point):
         return MISSING
+    if form == "brief":
+        return number(estimate.point, "share")
     judged = form in _JUDGED
     mark = f"{UNDECIDED} " if judged and estimate.undecided else ""
     low, high = (number(value, form).rstrip("×%") for value in (estimate.low, estimate.high))
@@ -132,7 +137,9 @@ _FORMS: dict[Form, Callable[[float], str]] = {
     "share": lambda value: f"{100 * value:.1f}%",
     "difference": lambda value: f"{value:+.3f}",
     "ms": lambda value: f"{value:.2f}",
-    "bytes": lambda value: f"{value / 1e9:.2f} GB",
+    "parameters": lambda value: f"{value / 1e9:.3g}B" if value >= 5e8 else f"{value / 1e6:.3g}M",
+    "rate": lambda value: f"{value / 1e9:.1f} GB/s",
+    "brief": lambda value: f"{100 * value:.1f}%",
     "p": lambda value: "<0.001" if value < 0.001 else f"{value:.3f}",
 }
 

@@ -1,0 +1,97 @@
+"""What it takes to say that a row was reproduced.
+
+A row is *reproduced* when the other's figure lies in this study's interval, widened by what two careful sessions
+on one machine still differ by; *not reproduced* when it does not; *not comparable* when chip, model or
+configuration differ, or the interval is too wide to tell. Across chips only ratios compare, never tok/s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
+
+from analysis.configurations import Configuration
+from analysis.load import Study
+from analysis.render import Column, Document, Row, Table, Value
+from analysis.stats import Estimate
+from analysis.tables import study_notes, table
+from runner.record import ModelFacts
+
+TOLERANCE = 0.05
+"""Relative: what remains between two sessions after all that a study controls (chip lottery, ambient heat)."""
+ACCEPTANCE_TOLERANCE = 0.02
+"""Absolute: prompts of the same kind but other words move α by about so much."""
+WIDEST = 1.5
+"""An interval whose ends differ by more than this factor neither confirms nor refutes."""
+
+Outcome = Literal["reproduced", "not reproduced", "not comparable"]
+
+
+class Comparison(NamedTuple):
+    """What to print, and whether no row failed to reproduce."""
+
+    document: Document
+    reproduced: bool
+
+
+class Judged(NamedTuple):
+    """Outcome of one row and the reason for it."""
+
+    outcome: Outcome
+    reason: str
+
+
+_ROWS = (
+    Column("suite", "Suite"), Column("target", "Target"), Column("draft", "Draft"), Column("gamma", "γ", "count"),
+    Column("figure", "Figure"), Column("left", "There"), Column("right", "Here"),
+    Column("ratio", "Here / there", "ratio"), Column("outcome", "Outcome"), Column("reason", "Reason"),
+)  # fmt: skip
+
+
+def comparison(
+    source: str, extra: Sequence[Table], rows: Sequence[Row], study: Study, found: Sequence[Configuration]
+) -> Comparison:
+    """The rows as a document that opens its notes with how many had which outcome."""
+    counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in get_args(Outcome)}
+    verdict = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+    tables = (*extra, table("comparison", "Row by row", _ROWS, rows))
+    return Comparison(
+        Document(source, tables, (f"{verdict}.", *study_notes(study, found))), counts["not reproduced"] == 0
+    )
+
+
+def within(estimate: Estimate, value: float, room: float) -> Judged:
+    """A printed figure against a measured one, `room` (same unit) granted on both sides of its interval."""
+    low, high = estimate.low - room, estimate.high + room
+    if low <= value <= high:
+        return Judged("reproduced", "within the interval and the tolerance")
+    return Judged("not reproduced", f"{'below' if value < low else 'above'} {low:.3g}..{high:.3g}")
+
+
+def same(ratio: Estimate) -> Judged:
+    """A figure measured twice, by the ratio of both: equal unless decidedly off 1 by more than the tolerance."""
+    if not ratio.high / ratio.low <= WIDEST:
+        return Judged("not comparable", "the interval is too wide to tell; measure more blocks")
+    if not ratio.undecided and abs(ratio.point - 1) > TOLERANCE:
+        return Judged("not reproduced", f"differs by {ratio.point - 1:+.1%}")
+    return Judged("reproduced", "no difference beyond noise and tolerance")
+
+
+def other_chip(chip: str | None, study: Study) -> str | None:
+    """Why tokens per second do not compare with those of `chip`; None when the study ran on it."""
+    here = study.manifest.machine.chip
+    if chip is None or here is None or chip.casefold() != here.casefold():
+        return f"other chip ({here or 'unknown'} here, {chip or 'unknown'} there): only ratios compare"
+    return None
+
+
+def facts_of(study: Study, role: str) -> ModelFacts | None:
+    """Facts of the model in that role, or None."""
+    return next((facts for facts in study.manifest.models if facts.role == role), None)
+
+
+def shown(value: Value, spec: str) -> Value:
+    """An estimate as text, point and interval; None for anything else."""
+    if not isinstance(value, Estimate):
+        return None
+    return f"{value.point:{spec}} [{value.low:{spec}}, {value.high:{spec}}]"
