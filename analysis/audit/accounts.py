@@ -12,7 +12,6 @@ from analysis.audit.finding import Finding, listed
 from analysis.audit.from_study import draft_pass_ms
 from analysis.load import NS_FIELDS, RunArrays
 
-IDENTITY_GAP = 0.02
 WALL_ROOM = 1.001
 LEAST_PASS = 0.8
 """A verification pass over γ + 1 tokens reads what a pass over one reads; below 0.8 of it is not noise."""
@@ -75,7 +74,7 @@ def identity_closes(found: StudyEvidence) -> Iterator[Finding]:
     """S = τ / (v + d + o): what the cycles say equals what the wall clock says."""
     runs = found.pairs
     gap = (runs["identity"] / runs["speedup"] - 1).abs()
-    open_ = runs[~(gap <= IDENTITY_GAP)]
+    open_ = runs[~runs["closes"]]
     if not open_.empty:
         yield Finding(
             "identity-closes", "error", listed(open_["run_id"]),

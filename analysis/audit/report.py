@@ -1,4 +1,4 @@
-"""Findings as a document: the verdict in plain words, how often each rule spoke, every finding with its numbers."""
+"""Findings as a document: a verdict in plain words, how often each rule spoke, each finding with its numbers."""
 
 from __future__ import annotations
 
