@@ -85,6 +85,8 @@ def _resolve_family(
 
 
 def _tables(folder: Path) -> str:
+    from analysis.load import load_study  # noqa: PLC0415
+    from analysis.render import render  # noqa: PLC0415
     from analysis.tables import study_tables  # noqa: PLC0415
 
-    return study_tables(folder)
+    return render(study_tables(load_study(folder)), "md")
