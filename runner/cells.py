@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 import msgspec
 
 from runner.errors import SuiteError, UsageError
 from runner.prompts import Prompt, load_prompt
-from runner.record import NO_DRAFT, Cell, Purpose
+from runner.record import NO_DRAFT, Cell, Strategy
+from suites.drafters import MODEL
 from suites.loader import Suite
 
 REFERENCE_SUITE = "reference"
@@ -66,21 +68,30 @@ def reference_step(loads: tuple[str, str], number: int) -> Step:
 
 
 def _comparison(suite: Suite, target: str, draft: str, prompt: Prompt, block: int) -> Iterator[Step]:
-    baseline_purpose: Purpose = "paired-baseline" if suite.baseline == "paired" else "cell"
-    for gamma in (0, *suite.axes.gammas):
-        cell = Cell(
-            suite=suite.name,
-            target=target,
-            draft=draft if gamma else NO_DRAFT,
-            pair_draft=draft,
+    baseline = Cell(
+        suite=suite.name,
+        target=target,
+        draft=NO_DRAFT,
+        pair_draft=draft,
+        gamma=0,
+        prompt=prompt.id,
+        prompt_sha256=prompt.sha256,
+        n_predict_tokens=suite.n_predict_tokens,
+        block=block,
+        purpose="paired-baseline" if suite.baseline == "paired" else "cell",
+    )
+    yield Step(cell=baseline, prompt=prompt)
+    axes = suite.axes
+    rollbacks: list[Strategy | None] = [*axes.rollbacks] or [None]
+    for drafter, gamma, rollback in product(axes.drafters, axes.gammas, rollbacks):
+        speculative = msgspec.structs.replace(
+            baseline,
+            draft=draft if drafter == MODEL else drafter,
             gamma=gamma,
-            prompt=prompt.id,
-            prompt_sha256=prompt.sha256,
-            n_predict_tokens=suite.n_predict_tokens,
-            block=block,
-            purpose="cell" if gamma else baseline_purpose,
+            rollback=rollback,
+            purpose="cell",
         )
-        yield Step(cell=cell, prompt=prompt)
+        yield Step(cell=speculative, prompt=prompt)
 
 
 def _prompt(suite: Suite, index: int, prompt_id: str) -> Prompt:

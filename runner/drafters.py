@@ -1,69 +1,14 @@
-"""Drafters that are no model: they set one cause of a speedup at a time.
+"""Drafters that are no model: they set one cause of a speedup at a time (`suites.drafters` names them).
 
-ngram               continues the last n-gram as it continued before (prompt lookup)
-oracle-P            proposes the known greedy continuation with probability P at each position, else a wrong one;
-                    it costs nothing, so that only verification is paid
-oracle-P-charged    the same proposals, while the comparison's draft model decodes them at its real cost
-sweep               the known continuation in batches of every size up to gamma, in random order: what one
-                    verification pass over n tokens costs
-
-The known continuation is the baseline's own text, decoded untimed before the run. P is written with two decimals.
+The known continuation that an oracle proposes from is the baseline's own text, decoded untimed before the run.
 """
 
 from __future__ import annotations
 
 import random
-import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
-import msgspec
-
-from runner.errors import UsageError
-
-NGRAM = "ngram"
-SWEEP = "sweep"
-UNCHECKED = "unchecked"
-"""The comparison's draft model in a loop that checks nothing (`runner.llama.phantom`); its runs are marked."""
-
-_ORACLE = re.compile(r"oracle-(0\.\d\d|1\.00)(-charged)?")
 _LONGEST_NGRAM = 3
-
-
-class DrafterSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What a drafter's name asks for."""
-
-    kind: Literal["model", "ngram", "oracle", "sweep"]
-    probability: float = 1.0
-    """Of the right token, at each drafted position, independently."""
-    charged: bool = False
-    """The draft model decodes the oracle's proposals, so that drafting costs what it costs."""
-
-    @property
-    def needs_truth(self) -> bool:
-        """True when the baseline's text must be known before the run."""
-        return self.kind in {"oracle", "sweep"}
-
-    @property
-    def needs_model(self) -> bool:
-        """True when the comparison's draft model is used."""
-        return self.kind == "model" or self.charged
-
-
-def drafter_spec(name: str, roles: Iterable[str]) -> DrafterSpec:
-    """What `name` asks for; a member of `roles` is a draft model. Raises UsageError for anything unknown."""
-    if name in roles:
-        return DrafterSpec(kind="model")
-    if name == NGRAM:
-        return DrafterSpec(kind="ngram")
-    if name == SWEEP:
-        return DrafterSpec(kind="sweep")
-    if match := _ORACLE.fullmatch(name):
-        return DrafterSpec(kind="oracle", probability=float(match[1]), charged=match[2] is not None)
-    raise UsageError(
-        f"there is no drafter {name!r}; known: {', '.join(roles)}, {NGRAM}, {SWEEP}, oracle-0.50, "
-        "oracle-0.50-charged (any probability with two decimals)"
-    )
 
 
 class NgramDrafter:

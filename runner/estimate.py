@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from runner.cells import Step
 from runner.record import Cell, ModelFacts
+from suites.drafters import drafter_spec
 
 PUBLISHED_MS = {
     "moe-q4": 18.1,
@@ -44,7 +45,10 @@ def estimated_s(cell: Cell, prompt_tokens: int, scale: float = 1.0) -> float:
     if not cell.gamma:
         return (prefill_ms + cell.n_predict_tokens * target_ms) / 1000
     cycles = cell.n_predict_tokens / ASSUMED_TOKENS_PER_CYCLE
-    cycle_ms = target_ms * (1 + VERIFY_SHARE * cell.gamma) + cell.gamma * PUBLISHED_MS[cell.draft] * scale
+    spec = drafter_spec(cell.draft)
+    drafting = spec is None or spec.needs_model
+    draft_ms = PUBLISHED_MS[cell.pair_draft] * scale if drafting else 0.0
+    cycle_ms = target_ms * (1 + VERIFY_SHARE * cell.gamma) + cell.gamma * draft_ms
     return (prefill_ms + cycles * cycle_ms) / 1000
 
 

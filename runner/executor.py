@@ -21,6 +21,9 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     gammas: tuple[int, ...]
     """Every gamma of the plan for this pair, ascending; 0 is among them."""
 
+    unchecked: bool = False
+    """Some of its runs go through the loop that checks nothing, which has a process of its own."""
+
     def __str__(self) -> str:
         return self.target if self.draft == NO_DRAFT else f"{self.target} + {self.draft}"
 

@@ -19,6 +19,7 @@ from runner.errors import UsageError
 from runner.estimate import time_limit_s
 from runner.executor import Pair, PlannedRun
 from runner.record import NO_DRAFT, EngineFacts, ModelFacts, Settings, fingerprint, run_identity
+from suites.drafters import UNCHECKED
 from suites.loader import Suite
 
 REFERENCE_EVERY = 20
@@ -40,7 +41,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         for loads, runs in groupby(self.runs, key=lambda run: run.loads):
             of_pair = list(runs)
             gammas = tuple(sorted({run.cell.gamma for run in of_pair}))
-            yield Pair(target=loads[0], draft=loads[1], gammas=gammas), of_pair
+            unchecked = any(run.cell.draft == UNCHECKED for run in of_pair)
+            yield Pair(target=loads[0], draft=loads[1], gammas=gammas, unchecked=unchecked), of_pair
 
 
 def lay_out(suites: Iterable[Suite], seed: int) -> list[Step]:

@@ -22,6 +22,7 @@ from runner.plan import Plan
 from runner.record import Failure, MachineState, Measurement, RunRecord
 from runner.redact import Private, redact, redact_all
 from runner.study import Study
+from suites.drafters import UNCHECKED
 
 Cause = Literal["worker lost", "clock jump"]
 """Why an attempt does not count against the run itself."""
@@ -203,6 +204,7 @@ def _attempt(planned: PlannedRun, loaded: _Loaded, bench: Bench) -> _Attempt:
         failure=measured.failure,
         state_before=before,
         state_after=bench.state(),
+        mark="phantom" if planned.cell.draft == UNCHECKED else None,
     )
     return _Attempt(record, measured.cause, elapsed_ns / 1e9)
 

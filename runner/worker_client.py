@@ -31,6 +31,7 @@ _TAIL_BYTES = 4000
 T = TypeVar("T", Loaded, Done, Described)
 
 COMMAND = (sys.executable, "-m", "runner.worker")
+UNCHECKED_COMMAND = (sys.executable, "-m", "runner.llama.phantom")
 
 
 class WorkerProcess:
@@ -143,7 +144,7 @@ class ProcessExecutor:
         load = Load(
             pair=pair, target_path=str(self._paths[pair.target]), draft_path=draft, settings=self._settings
         )
-        worker = WorkerProcess(self._command)
+        worker = WorkerProcess(UNCHECKED_COMMAND if pair.unchecked else self._command)
         try:
             worker.ask(load, Loaded, limit_s=_LOAD_LIMIT_S)
         except BaseException:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from runner.errors import SuiteError, UsageError
+from suites.drafters import KNOWN, MODEL, drafter_spec
 from suites.roles import DRAFTS, TARGETS
 
 SUITES_DIR = Path(__file__).parent
@@ -33,6 +34,8 @@ _MAX_FILE_BYTES = 100_000
 Gamma = Annotated[int, msgspec.Meta(ge=1, le=64)]
 """Tokens drafted per cycle; the baseline is declared by `baseline`, not by gamma 0."""
 
+Rollback = Literal["trim", "snapshots", "checkpoint"]
+
 T = TypeVar("T")
 
 
@@ -41,7 +44,12 @@ class Axes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     targets: Annotated[list[str], msgspec.Meta(min_length=1)]
     drafts: list[str] = []
+    """Draft models to load; a comparison is about one of them."""
+    drafters: list[str] = msgspec.field(default_factory=lambda: [MODEL])
+    """Who drafts, each for every gamma (`suites.drafters`)."""
     gammas: list[Gamma] = []
+    rollbacks: list[Rollback] = []
+    """Target rollbacks to force, each for every gamma; empty: the cheapest that can be proved."""
     prompts: Annotated[list[str], msgspec.Meta(min_length=1)]
 
 
@@ -78,8 +86,9 @@ class Suite(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def n_cells(self) -> int:
         """Cells that the suite declares; paired baselines come on top."""
-        counted_baseline = self.baseline != "paired"
-        return self.n_comparisons * (len(self.axes.gammas) + counted_baseline)
+        axes, counted_baseline = self.axes, self.baseline != "paired"
+        speculative = len(axes.gammas) * len(axes.drafters) * max(1, len(axes.rollbacks))
+        return self.n_comparisons * (speculative + counted_baseline)
 
 
 def load_suite(name: str, folder: Path = SUITES_DIR) -> Suite:
@@ -168,14 +177,25 @@ def _decode(content: bytes, path: Path, kind: type[T]) -> T:
 def _check(suite: _Declared, path: Path) -> None:
     _refuse_unknown(suite.axes.targets, TARGETS, f"{path.name}: axes.targets")
     _refuse_unknown(suite.axes.drafts, DRAFTS, f"{path.name}: axes.drafts")
-    for axis in ("targets", "drafts", "gammas", "prompts"):
+    for axis in ("targets", "drafts", "drafters", "gammas", "rollbacks", "prompts"):
         _refuse_doubles(getattr(suite.axes, axis), f"{path.name}: axes.{axis}")
-    has_sd = bool(suite.axes.drafts), bool(suite.axes.gammas)
-    if suite.baseline == "only" and any(has_sd):
-        raise SuiteError(f'{path.name}: baseline = "only" has no drafts and no gammas; remove them from axes')
-    if suite.baseline != "only" and not all(has_sd):
-        raise SuiteError(f'{path.name}: baseline = "{suite.baseline}" needs axes.drafts and axes.gammas')
+    _check_who_drafts(suite, path)
     _refuse_unreachable(suite.axes.gammas, suite.n_predict_tokens, path.name)
+
+
+def _check_who_drafts(suite: _Declared, path: Path) -> None:
+    axes = suite.axes
+    if suite.baseline == "only":
+        if axes.drafts or axes.gammas or axes.rollbacks or axes.drafters != [MODEL]:
+            raise SuiteError(f'{path.name}: baseline = "only" drafts nothing; remove drafts, gammas and the like')
+        return
+    specs = [drafter_spec(name) for name in axes.drafters]
+    if None in specs:
+        unknown = axes.drafters[specs.index(None)]
+        raise SuiteError(f"{path.name}: axes.drafters names the unknown drafter {unknown!r}; known: {KNOWN}")
+    needs_model = any(spec is not None and spec.needs_model for spec in specs)
+    if not axes.gammas or not specs or (needs_model and not axes.drafts):
+        raise SuiteError(f'{path.name}: baseline = "{suite.baseline}" needs axes.drafts and axes.gammas')
 
 
 def _refuse_unreachable(gammas: list[int], n_predict_tokens: int, where: str) -> None:

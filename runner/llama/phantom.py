@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 
 from runner.decode import Choice, generate
-from runner.drafters import UNCHECKED
 from runner.errors import EngineError, UsageError
 from runner.executor import PlannedRun
 from runner.llama.context import Context
@@ -23,6 +22,7 @@ from runner.llama.greedy import greedy_choice
 from runner.llama.session import PairSession, measurement
 from runner.record import Measurement, UncheckedCounts
 from runner.worker import serve
+from suites.drafters import UNCHECKED
 
 
 class _Careless:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from runner.decode import Drafter, Generation, NoDraft, generate
-from runner.drafters import DrafterSpec, NgramDrafter, OracleDrafter, SweepDrafter, drafter_spec
+from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter
 from runner.errors import ModelError, UsageError
 from runner.executor import Pair, PlannedRun
 from runner.llama.context import Context
@@ -21,6 +21,7 @@ from runner.llama.rollback import make_rollback
 from runner.llama.target import LlamaTarget
 from runner.prompts import prompt_tokens
 from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, UncheckedCounts, fingerprint
+from suites.drafters import KNOWN, MODEL, DrafterSpec, drafter_spec
 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
@@ -125,7 +126,9 @@ class PairSession:
         """Who drafts in this cell, and the draft model if one does."""
         if cell.gamma == 0:
             return NoDraft(), None
-        spec = drafter_spec(cell.draft, (self._pair.draft,))
+        spec = drafter_spec(MODEL if cell.draft == self._pair.draft else cell.draft)
+        if spec is None:
+            raise UsageError(f"there is no drafter {cell.draft!r} for {self._pair}; known: {KNOWN}")
         draft = self.draft if spec.needs_model else None
         if spec.needs_model and draft is None:
             raise UsageError(f"gamma {cell.gamma} with {cell.draft} needs a draft model and the pair has none")
@@ -143,7 +146,8 @@ class PairSession:
                 return SweepDrafter(truth, cell.gamma, seed)
             oracle = OracleDrafter(truth, spec.probability, self.model.n_vocab, seed)
             return oracle if draft is None else ChargedOracle(draft.context, draft.rollback, oracle)
-        assert draft is not None
+        if spec.kind == "unchecked" or draft is None:
+            raise UsageError(f"{cell.draft} runs only in the process that measures it (runner.llama.phantom)")
         return ModelDrafter(draft.context, draft.rollback)
 
     def _truth(self, cell: Cell, prompt: Sequence[int]) -> list[int]:

@@ -58,7 +58,8 @@ def test_all_stands_for_the_declared_order_and_each_suite_comes_once() -> None:
 
 def test_a_suite_outside_all_is_listed_after_those_in_it(folder: Path) -> None:
     (folder / "another.toml").write_text(GOOD)
-    assert suite_names(folder) == [*all_names(folder), "another"]
+    others = ["another", "oracle", "phantom", "rollback", "verify-cost"]
+    assert suite_names(folder) == [*all_names(folder), *others]
 
 
 @pytest.mark.parametrize("name", ["nothing", "../moe-sd", "/etc/passwd", "", "all.toml", "MOE-SD"])
@@ -124,7 +125,7 @@ def test_an_empty_axis_is_refused(folder: Path) -> None:
 
 
 def test_a_pure_baseline_suite_takes_no_drafts(folder: Path) -> None:
-    assert "no drafts and no gammas" in spoilt(folder, 'baseline = "paired"', 'baseline = "only"')
+    assert "drafts nothing; remove drafts, gammas" in spoilt(folder, 'baseline = "paired"', 'baseline = "only"')
 
 
 def test_a_speculative_suite_needs_a_draft(folder: Path) -> None:
@@ -181,3 +182,28 @@ def outcome_of_loading(folder: Path) -> str:
         return "loaded" if load_suite("moe-sd", folder).n_cells > 0 else "loaded without cells"
     except StudyError as error:
         return "refused by name" if str(error).startswith("moe-sd.toml: ") else f"refused with {error}"
+
+
+def test_the_controlled_experiments_count_every_drafter_and_rollback() -> None:
+    counts = {name: load_suite(name).n_cells for name in ("oracle", "phantom", "rollback", "verify-cost")}
+    assert counts == {
+        "oracle": 2 * 2 * 2 * 12 * 3,
+        "phantom": 4 * 2 * 2 * 2 * 3,
+        "rollback": 4 * 3 * 3 * 2,
+        "verify-cost": 6 * 2,
+    }
+
+
+def test_an_unknown_drafter_is_named_with_the_known_ones(folder: Path) -> None:
+    message = spoilt(folder, "gammas = [4", 'drafters = ["crystal-ball"]\ngammas = [4')
+    assert "axes.drafters names the unknown drafter 'crystal-ball'; known: model, ngram" in message
+
+
+def test_a_drafter_that_needs_no_model_needs_no_draft(folder: Path) -> None:
+    suite = load_suite("verify-cost", folder)
+    assert suite.axes.drafts == []
+    assert suite.axes.drafters == ["sweep"]
+
+
+def test_an_unknown_rollback_is_refused(folder: Path) -> None:
+    assert "axes.rollbacks" in spoilt(folder, "gammas = [4", 'rollbacks = ["prayer"]\ngammas = [4')

@@ -1,0 +1,63 @@
+"""Who can draft besides a draft model. Suites name them; `runner.drafters` and `runner.llama` are them.
+
+model               the comparison's draft model
+ngram               continues the last n-gram as it continued before (prompt lookup)
+oracle-P            proposes the known greedy continuation with probability P at each position, else a wrong one;
+                    it costs nothing, so that only verification is paid
+oracle-P-charged    the same proposals, while the comparison's draft model decodes them at its real cost
+sweep               the known continuation in batches of every size up to gamma, in random order: what one
+                    verification pass over n tokens costs
+unchecked           the comparison's draft model in a loop that checks nothing; its runs are marked
+
+P is written with two decimals.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import msgspec
+
+MODEL = "model"
+NGRAM = "ngram"
+SWEEP = "sweep"
+UNCHECKED = "unchecked"
+KNOWN = f"{MODEL}, {NGRAM}, {SWEEP}, {UNCHECKED}, oracle-0.50, oracle-0.50-charged (any two decimals)"
+
+_ORACLE = re.compile(r"oracle-(0\.\d\d|1\.00)(-charged)?")
+
+
+class DrafterSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a drafter's name asks for."""
+
+    kind: Literal["model", "ngram", "oracle", "sweep", "unchecked"]
+    probability: float = 1.0
+    """Of the right token, at each drafted position, independently."""
+    charged: bool = False
+    """The draft model decodes the oracle's proposals, so that drafting costs what it costs."""
+
+    @property
+    def needs_truth(self) -> bool:
+        """True when the baseline's text must be known before the run."""
+        return self.kind in {"oracle", "sweep"}
+
+    @property
+    def needs_model(self) -> bool:
+        """True when the comparison's draft model is used."""
+        return self.charged or self.kind in {"model", "unchecked"}
+
+
+_PLAIN = {
+    MODEL: DrafterSpec(kind="model"),
+    NGRAM: DrafterSpec(kind="ngram"),
+    SWEEP: DrafterSpec(kind="sweep"),
+    UNCHECKED: DrafterSpec(kind="unchecked"),
+}
+
+
+def drafter_spec(name: str) -> DrafterSpec | None:
+    """What `name` asks for, or None when it names no drafter."""
+    if match := _ORACLE.fullmatch(name):
+        return DrafterSpec(kind="oracle", probability=float(match[1]), charged=match[2] is not None)
+    return _PLAIN.get(name)
