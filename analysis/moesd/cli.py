@@ -102,7 +102,7 @@ def predict_command(
         raise UsageError(f"--max-batch {max_batch}: a batch holds at least 1 sequence")
     source = _load(data, facts, verified, plot)
     there = source.facts if onto is None else read_facts(onto)
-    setting = Setting(experts or there.target.experts, used, gamma, alpha, there.verified)
+    setting = Setting(there.target.experts if experts is None else experts, used, gamma, alpha, there.verified)
     fitted = fit_stride(source.grid, source.facts, stride).fit
     parameters = transfer(fitted.parameters, source.facts, there)
     refits = transfer_refits(refit(fitted), source.facts, there)

@@ -51,7 +51,7 @@ BASE_RANGE = (1.0, 2.0)
 FLOPS_PER_PARAMETER = 2.0
 """One multiplication and one addition per weight and token."""
 
-Positive = Annotated[float, msgspec.Meta(gt=0.0)]
+Positive = Annotated[float, msgspec.Meta(gt=0.0, le=1e30)]
 Share = Annotated[float, msgspec.Meta(gt=0.0, le=1.0)]
 Verified = Literal["gamma", "gamma+1"]
 _T = TypeVar("_T")

@@ -19,7 +19,7 @@ from analysis.moesd.theory import FloatArray
 from analysis.moesd.times import Parameters, Points, speedup
 from runner.errors import DataError
 
-N_STARTS = 24
+N_STARTS = 16
 SEED = 20250526
 MAX_EVALUATIONS = 300
 SAME_COST = 1e-4

@@ -28,7 +28,6 @@ _STRIDES = (
     Column("published", "Error, published", "p"),
     Column("error", "Error", "p"),
     Column("held_out_rmse", "RMSE, held out", "p"),
-    Column("same_end", "Starts at this end"),
     Column("batch_sizes", "Batch sizes involved"),
 )
 _SUMMARY = (
@@ -110,7 +109,6 @@ def _stride_row(row: StrideRow) -> Row:
         "published": row.published,
         "error": row.error,
         "held_out_rmse": row.held_out_rmse,
-        "same_end": f"{row.fit.n_same_end}/{row.fit.n_starts}",
         "batch_sizes": " ".join(map(str, row.batch_sizes)),
     }
 
