@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import power_divergence
+from scipy.special import chdtrc, rel_entr
 
 from analysis.configurations import Configuration
 from analysis.load import FloatArray, RunArrays, Study
@@ -97,7 +97,7 @@ def goodness_of_fit(observed: FloatArray, shares: FloatArray) -> float | None:
     seen, expected = _merged(observed, shares * observed.sum())
     if len(seen) < 3:
         return None
-    return float(power_divergence(seen, expected, ddof=1, lambda_="log-likelihood").pvalue)
+    return float(chdtrc(len(seen) - 2, 2 * rel_entr(seen, expected).sum()))
 
 
 def _merged(observed: FloatArray, expected: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import spearmanr
+import pandas as pd
 
 from analysis.configurations import Configuration
 from analysis.load import FloatArray, Study
@@ -195,7 +195,7 @@ def _rank_correlation(measured: Sequence[Point], reading: Reading) -> float | No
     found = []
     for gamma in sorted({point.gamma for point in measured}):
         same = [point for point in measured if point.gamma == gamma]
-        x, v = [_predictor(point, reading) for point in same], [point.v for point in same]
-        if np.ptp(x) > 0 and np.ptp(v) > 0:
-            found.append(float(spearmanr(x, v).statistic))
+        pairs = pd.DataFrame([(_predictor(point, reading), point.v) for point in same])
+        if (pairs.nunique() > 1).all():
+            found.append(float(pairs.corr(method="spearman").to_numpy()[0, 1]))
     return float(np.mean(found)) if found else None

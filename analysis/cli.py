@@ -7,9 +7,9 @@ import click
 from runner.lazy_group import LazyGroup, run
 
 COMMANDS: dict[str, str] = {
-    "tables": "analysis.commands:tables",
-    "decompose": "analysis.commands:decompose",
-    "compare": "analysis.commands:compare",
+    "tables": "analysis.commands.tables:tables",
+    "decompose": "analysis.commands.decompose:decompose",
+    "compare": "analysis.commands.compare:compare",
     "audit": "analysis.audit.command:audit",
     "claims": "analysis.claims_command:claims",
     "tpot": "analysis.tpot.cli:tpot",

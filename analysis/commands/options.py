@@ -1,0 +1,17 @@
+"""What the commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from analysis.render import FORMATS
+
+PUBLISHED = "published"
+FINDINGS_STATUS = 1
+
+
+def with_format(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--format md|csv|json`, passed as `form`."""
+    return click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)(command)
