@@ -10,7 +10,7 @@ import msgspec
 from runner.errors import SuiteError, UsageError
 from runner.prompts import Prompt, load_prompt
 from runner.record import NO_DRAFT, Cell, Strategy
-from suites.drafters import MODEL
+from suites.drafters import MODEL, drafter_spec
 from suites.loader import Suite
 
 REFERENCE_SUITE = "reference"
@@ -47,6 +47,16 @@ def steps_of(suite: Suite) -> Iterator[Step]:
             for prompt in prompts:
                 for block in range(suite.blocks):
                     yield from _comparison(suite, target, draft, prompt, block)
+
+
+def drafting_role(cell: Cell) -> str | None:
+    """Role of the model that drafts in a cell, or None: a baseline, and a drafter that is no model, have none."""
+    if cell.draft == NO_DRAFT:
+        return None
+    spec = drafter_spec(cell.draft)
+    if spec is None:
+        return cell.draft
+    return cell.pair_draft if spec.needs_model else None
 
 
 def reference_step(loads: tuple[str, str], number: int) -> Step:

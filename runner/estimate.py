@@ -6,9 +6,8 @@ from the bytes that decoding a token reads (facts/llamacpp.md, C) and a bandwidt
 
 from __future__ import annotations
 
-from runner.cells import Step
+from runner.cells import Step, drafting_role
 from runner.record import Cell, ModelFacts
-from suites.drafters import drafter_spec
 
 PUBLISHED_MS = {
     "moe-q4": 18.1,
@@ -45,9 +44,8 @@ def estimated_s(cell: Cell, prompt_tokens: int, scale: float = 1.0) -> float:
     if not cell.gamma:
         return (prefill_ms + cell.n_predict_tokens * target_ms) / 1000
     cycles = cell.n_predict_tokens / ASSUMED_TOKENS_PER_CYCLE
-    spec = drafter_spec(cell.draft)
-    drafting = spec is None or spec.needs_model
-    draft_ms = PUBLISHED_MS[cell.pair_draft] * scale if drafting else 0.0
+    role = drafting_role(cell)
+    draft_ms = PUBLISHED_MS[role] * scale if role else 0.0
     cycle_ms = target_ms * (1 + VERIFY_SHARE * cell.gamma) + cell.gamma * draft_ms
     return (prefill_ms + cycles * cycle_ms) / 1000
 

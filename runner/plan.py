@@ -14,7 +14,7 @@ from itertools import groupby
 
 import msgspec
 
-from runner.cells import Step, reference_step, steps_of
+from runner.cells import Step, drafting_role, reference_step, steps_of
 from runner.errors import UsageError
 from runner.estimate import time_limit_s
 from runner.executor import Pair, PlannedRun
@@ -123,7 +123,8 @@ def _planned(
     order: int, step: Step, settings: Settings, engine: EngineFacts, models: Mapping[str, ModelFacts]
 ) -> PlannedRun:
     target = models[step.cell.target]
-    draft = models.get(step.cell.draft)
+    role = drafting_role(step.cell)
+    draft = models[role] if role else None
     return PlannedRun(
         order=order,
         run_id=run_identity(step.cell, settings, engine, target.sha256, draft.sha256 if draft else None),

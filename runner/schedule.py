@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from runner.cells import drafting_role
 from runner.consistency import objection
 from runner.errors import EngineError, ModelError, StudyError, WorkerError
 from runner.executor import Executor, Pair, PlannedRun, Session
@@ -188,6 +189,7 @@ def _attempt(planned: PlannedRun, loaded: _Loaded, bench: Bench) -> _Attempt:
     started, wall = bench.clock.monotonic_ns(), bench.clock.wall_ns()
     measured = _measure(planned, loaded, bench.private)
     elapsed_ns, wall_ns = bench.clock.monotonic_ns() - started, bench.clock.wall_ns() - wall
+    drafting = drafting_role(planned.cell)
     if abs(wall_ns - elapsed_ns) > _CLOCKS_AGREE_NS:
         measured = _disturbed(measured, wall_ns - elapsed_ns)
     record = RunRecord(
@@ -199,7 +201,7 @@ def _attempt(planned: PlannedRun, loaded: _Loaded, bench: Bench) -> _Attempt:
         started_monotonic_ns=started,
         engine_version=bench.engine_version,
         target_sha256=bench.sha256_of[planned.cell.target],
-        draft_sha256=bench.sha256_of.get(planned.cell.draft),
+        draft_sha256=bench.sha256_of[drafting] if drafting else None,
         measurement=measured.measurement,
         failure=measured.failure,
         state_before=before,

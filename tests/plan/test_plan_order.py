@@ -12,9 +12,17 @@ from hypothesis import strategies as st
 
 from runner.cells import REFERENCE_SUITE, Step
 from runner.errors import SuiteError, UsageError
-from runner.plan import REFERENCE_EVERY, context_tokens, counts, lay_out, refuse_what_does_not_fit, roles_of
+from runner.plan import (
+    REFERENCE_EVERY,
+    context_tokens,
+    counts,
+    identify,
+    lay_out,
+    refuse_what_does_not_fit,
+    roles_of,
+)
 from runner.record import run_identity
-from suites.loader import Axes, Suite, load_suites
+from suites.loader import Axes, Suite, load_suite, load_suites
 from suites.roles import DRAFTS, TARGETS
 from tests.fake_executor import FACTS, plan_of, small_plan, small_suite
 from tests.simulated import ENGINE, SETTINGS
@@ -129,6 +137,18 @@ def test_every_run_has_an_identity_of_its_own_that_its_record_recomputes() -> No
         draft = FACTS[run.cell.draft].sha256 if run.cell.gamma else None
         assert run.run_id == run_identity(run.cell, SETTINGS, ENGINE, FACTS[run.cell.target].sha256, draft)
     assert [run.order for run in plan.runs] == list(range(len(plan.runs)))
+
+
+def test_an_identity_holds_the_draft_model_whenever_it_runs() -> None:
+    def ids_of(draft_sha256: str) -> dict[str, str]:
+        models = FACTS | {"draft-0.8b": msgspec.structs.replace(FACTS["draft-0.8b"], sha256=draft_sha256)}
+        plan = identify(lay_out([load_suite("oracle")], 1), SETTINGS, ENGINE, models)
+        return {f"{run.order} {run.cell.draft}": run.run_id for run in plan.runs}
+
+    one, other = ids_of("a" * 64), ids_of("b" * 64)
+    changed = {key.split()[1] for key in one if one[key] != other[key]}
+    charged = {name for name in load_suite("oracle").axes.drafters if name.endswith("-charged")}
+    assert changed == {"draft-0.8b", *charged}
 
 
 def test_pairs_know_every_gamma_that_will_be_asked_of_them() -> None:
