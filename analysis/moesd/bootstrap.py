@@ -12,7 +12,7 @@ from analysis.moesd.theory import FloatArray
 from analysis.moesd.times import Parameters, Points, speedup
 from runner.errors import DataError
 
-N_REFITS = 200
+N_REFITS = 100
 LEVEL = 0.9
 N_NOISE = 64
 """Every refit is combined with so many quantiles of the residuals, so no draw makes an interval ragged."""
