@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+from runner.decode import Drafter
+
 _LONGEST_NGRAM = 3
 
 
@@ -93,6 +95,26 @@ class SweepDrafter:
     def settle(self, n_accepted: int, bonus: int) -> None:
         """Move on behind the bonus token."""
         self._oracle.settle(n_accepted, bonus)
+
+
+class VariedDrafter:
+    """Lets another drafter propose at most 0 to `longest` tokens, each limit equally often, in random order."""
+
+    def __init__(self, drafter: Drafter, longest: int, seed: int) -> None:
+        self._drafter = drafter
+        self._lengths = shuffled_lengths(longest, seed)
+
+    def begin(self, prompt: Sequence[int]) -> None:
+        """Forget everything and take in the whole prompt."""
+        self._drafter.begin(prompt)
+
+    def propose(self, limit: int) -> list[int]:
+        """As many tokens as the next length says."""
+        return self._drafter.propose(min(limit, next(self._lengths)))
+
+    def settle(self, n_accepted: int, bonus: int) -> None:
+        """Tell the other drafter."""
+        self._drafter.settle(n_accepted, bonus)
 
 
 def shuffled_lengths(longest: int, seed: int) -> Iterator[int]:

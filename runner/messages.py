@@ -23,6 +23,15 @@ class Execute(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     planned: PlannedRun
 
 
+class Trace(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Ask the loaded draft for its next token after each prefix of the prompt and `text`, answer `Traced`."""
+
+    planned: PlannedRun
+    """Names the prompt."""
+    text: list[int]
+    """What the target wrote after it."""
+
+
 class Describe(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Say which llama.cpp this is, answer `Described`."""
 
@@ -35,6 +44,15 @@ class Done(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """A run was executed."""
 
     measurement: Measurement
+
+
+class Traced(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """What the draft would have said."""
+
+    guesses: list[int]
+    """One greedy token for each token of the text, from the prompt and the text before it."""
+    pass_ns: list[int]
+    """Nanoseconds of each single-token pass."""
 
 
 class Described(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -52,5 +70,5 @@ class Refused(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     log_tail: tuple[str, ...] = ()
 
 
-Request = Load | Execute | Describe
-Reply = Loaded | Done | Described | Refused
+Request = Load | Execute | Trace | Describe
+Reply = Loaded | Done | Traced | Described | Refused

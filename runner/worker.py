@@ -18,7 +18,8 @@ import msgspec
 from runner.errors import EngineError, StudyError, UsageError
 from runner.llama.library import engine_facts
 from runner.llama.session import PairSession
-from runner.messages import Describe, Described, Done, Execute, Load, Loaded, Refused, Reply, Request
+from runner.llama.trace import trace
+from runner.messages import Describe, Described, Done, Execute, Load, Loaded, Refused, Reply, Request, Trace
 
 
 class Worker:
@@ -43,11 +44,16 @@ class Worker:
                 self._session = self._session_type(request.pair, target, draft, request.settings)
                 return Loaded()
             case Execute(planned=planned):
-                if self._session is None:
-                    raise UsageError("a run was asked for before a pair was loaded")
-                return Done(measurement=self._session.run(planned))
+                return Done(measurement=self._loaded().run(planned))
+            case Trace(planned=planned, text=text):
+                return trace(self._loaded(), planned, text)
             case Describe():
                 return Described(engine=engine_facts())
+
+    def _loaded(self) -> PairSession:
+        if self._session is None:
+            raise UsageError("a run was asked for before a pair was loaded")
+        return self._session
 
 
 def refusal(error: StudyError) -> Refused:

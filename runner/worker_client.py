@@ -20,15 +20,27 @@ import msgspec
 from runner import errors
 from runner.errors import EngineError, StudyError, WorkerError
 from runner.executor import Pair, PlannedRun
-from runner.messages import Describe, Described, Done, Execute, Load, Loaded, Refused, Reply, Request
+from runner.messages import (
+    Describe,
+    Described,
+    Done,
+    Execute,
+    Load,
+    Loaded,
+    Refused,
+    Reply,
+    Request,
+    Trace,
+    Traced,
+)
 from runner.record import NO_DRAFT, EngineFacts, Measurement, Settings
 
-_LOAD_LIMIT_S = 900.0
+LOAD_LIMIT_S = 900.0
 """Loading 40 GB from a slow disk and proving three gammas takes minutes, not a quarter of an hour."""
 _DESCRIBE_LIMIT_S = 120.0
 _TAIL_BYTES = 4000
 
-T = TypeVar("T", Loaded, Done, Described)
+T = TypeVar("T", Loaded, Done, Traced, Described)
 
 COMMAND = (sys.executable, "-m", "runner.worker")
 UNCHECKED_COMMAND = (sys.executable, "-m", "runner.llama.phantom")
@@ -123,6 +135,10 @@ class ProcessSession:
         """Execute one planned run in the worker."""
         return self._worker.ask(Execute(planned=planned), Done, limit_s=planned.time_limit_s).measurement
 
+    def trace(self, planned: PlannedRun, text: list[int]) -> Traced:
+        """What the draft would have said at each token of `text`, which followed the planned run's prompt."""
+        return self._worker.ask(Trace(planned=planned, text=text), Traced, limit_s=planned.time_limit_s)
+
     def close(self) -> None:
         """End the worker."""
         self._worker.close()
@@ -132,11 +148,17 @@ class ProcessExecutor:
     """Opens each pair in a fresh measuring process; `paths` maps roles to GGUF files."""
 
     def __init__(
-        self, paths: Mapping[str, Path], settings: Settings, *, command: tuple[str, ...] = COMMAND
+        self,
+        paths: Mapping[str, Path],
+        settings: Settings,
+        *,
+        command: tuple[str, ...] = COMMAND,
+        load_limit_s: float = LOAD_LIMIT_S,
     ) -> None:
         self._paths = paths
         self._settings = settings
         self._command = command
+        self._load_limit_s = load_limit_s
 
     def open(self, pair: Pair) -> ProcessSession:
         """Load both models and prove their rollback."""
@@ -146,7 +168,7 @@ class ProcessExecutor:
         )
         worker = WorkerProcess(UNCHECKED_COMMAND if pair.unchecked else self._command)
         try:
-            worker.ask(load, Loaded, limit_s=_LOAD_LIMIT_S)
+            worker.ask(load, Loaded, limit_s=self._load_limit_s)
         except BaseException:
             worker.close()
             raise

@@ -7,6 +7,8 @@ oracle-P            proposes the known greedy continuation with probability P at
 oracle-P-charged    the same proposals, while the comparison's draft model decodes them at its real cost
 sweep               the known continuation in batches of every size up to gamma, in random order: what one
                     verification pass over n tokens costs
+varied              the comparison's draft model in batches of every size up to gamma, in random order: what
+                    drafting and verifying n tokens cost in the loop, from one run
 unchecked           the comparison's draft model in a loop that checks nothing; its runs are marked
 
 P is written with two decimals.
@@ -22,8 +24,9 @@ import msgspec
 MODEL = "model"
 NGRAM = "ngram"
 SWEEP = "sweep"
+VARIED = "varied"
 UNCHECKED = "unchecked"
-KNOWN = f"{MODEL}, {NGRAM}, {SWEEP}, {UNCHECKED}, oracle-0.50, oracle-0.50-charged (any two decimals)"
+KNOWN = f"{MODEL}, {NGRAM}, {SWEEP}, {VARIED}, {UNCHECKED}, oracle-0.50, oracle-0.50-charged (any two decimals)"
 
 _ORACLE = re.compile(r"oracle-(0\.\d\d|1\.00)(-charged)?")
 
@@ -31,7 +34,7 @@ _ORACLE = re.compile(r"oracle-(0\.\d\d|1\.00)(-charged)?")
 class DrafterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What a drafter's name asks for."""
 
-    kind: Literal["model", "ngram", "oracle", "sweep", "unchecked"]
+    kind: Literal["model", "ngram", "oracle", "sweep", "varied", "unchecked"]
     probability: float = 1.0
     """Of the right token, at each drafted position, independently."""
     charged: bool = False
@@ -45,13 +48,14 @@ class DrafterSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def needs_model(self) -> bool:
         """True when the comparison's draft model is used."""
-        return self.charged or self.kind in {"model", "unchecked"}
+        return self.charged or self.kind in {"model", "varied", "unchecked"}
 
 
 _PLAIN = {
     MODEL: DrafterSpec(kind="model"),
     NGRAM: DrafterSpec(kind="ngram"),
     SWEEP: DrafterSpec(kind="sweep"),
+    VARIED: DrafterSpec(kind="varied"),
     UNCHECKED: DrafterSpec(kind="unchecked"),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from runner.decode import Drafter, Generation, NoDraft, generate
-from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter
+from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
 from runner.errors import ModelError, UsageError
 from runner.executor import Pair, PlannedRun
 from runner.llama.context import Context
@@ -139,16 +139,17 @@ class PairSession:
     ) -> Drafter:
         if spec.kind == "ngram":
             return NgramDrafter()
+        seed = int(fingerprint(self.settings.seed, cell)[:8], 16)
         if spec.needs_truth:
             truth = self._truth(cell, prompt)
-            seed = int(fingerprint(self.settings.seed, cell)[:8], 16)
             if spec.kind == "sweep":
                 return SweepDrafter(truth, cell.gamma, seed)
             oracle = OracleDrafter(truth, spec.probability, self.model.n_vocab, seed)
             return oracle if draft is None else ChargedOracle(draft.context, draft.rollback, oracle)
         if spec.kind == "unchecked" or draft is None:
             raise UsageError(f"{cell.draft} runs only in the process that measures it (runner.llama.phantom)")
-        return ModelDrafter(draft.context, draft.rollback)
+        drafter = ModelDrafter(draft.context, draft.rollback)
+        return VariedDrafter(drafter, cell.gamma, seed) if spec.kind == "varied" else drafter
 
     def _truth(self, cell: Cell, prompt: Sequence[int]) -> list[int]:
         """The baseline's text, decoded untimed once a prompt."""
