@@ -107,7 +107,7 @@ def pass_times(found: StudyEvidence) -> Iterator[Finding]:
     beside = found.cells.loc[runs["baseline_row"], "verify_ms"].to_numpy()
     ratio = (runs["verify_ms"] / beside).rename("ratio")
     for key, ratios in ratio.groupby([runs[name] for name in ("target", "draft", "gamma", "prompt")]):
-        if ratios.max() < LEAST_PASS:
+        if ratios.max() * found.room(len(ratios)) < LEAST_PASS:
             target, draft, gamma, prompt = key
             yield Finding(
                 "pass-time", "error", listed(runs.loc[ratios.index, "run_id"]),
@@ -129,7 +129,7 @@ def draft_pass_times(found: StudyEvidence) -> Iterator[Finding]:
             continue
         each = (of_draft["draft_ns"] / of_draft["drafted_tokens"] / 1e6).rename("each")
         for key, times in each.groupby([of_draft[name] for name in ("target", "gamma", "prompt")]):
-            if times.max() < LEAST_DRAFT_PASS * alone.value:
+            if times.max() * found.room(len(times)) < LEAST_DRAFT_PASS * alone.value:
                 label = f"{key[0]} + {draft}, γ {key[1]}, {key[2]}"
                 yield _draft_pass(label, of_draft.loc[times.index], times, alone.value)
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.accounting import with_rates
 from analysis.audit.evidence import StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
 from analysis.load import FloatArray, completed
@@ -35,7 +34,7 @@ WATCHED: Mapping[str, tuple[str, tuple[object, ...]]] = {
 def reference_drift(found: StudyEvidence) -> Iterator[Finding]:
     """The reference cell, always the same, takes the same time throughout."""
     runs = completed(found.study.runs)
-    runs = with_rates(runs[runs["purpose"] == "reference"])
+    runs = runs[runs["purpose"] == "reference"]
     yield from _drift("reference-drift", runs, ["target", "pair_draft"], MIN_REFERENCES)
 
 
@@ -70,12 +69,16 @@ def _drifted(rule: str, runs: pd.DataFrame, step: float, apart: list[str]) -> Fi
 
 
 def residuals(runs: pd.DataFrame) -> FloatArray:
-    """ln of time per token against the mean of the same cell over its blocks, in order of time; shape (n,)."""
-    logs = np.log(runs["ms_per_token"])
+    """ln of time per cycle against the mean of the same cell over its blocks, in order of time; shape (n,).
+
+    Per cycle and not per token: what is accepted is no matter of the machine.
+    """
+    per_cycle = runs["decode_wall_ns"] / runs["n_cycles"].where(runs["n_cycles"] > 0)
+    logs = pd.Series(np.log(per_cycle), index=runs.index)
     groups = [runs[name] for name in SAME_CELL]
     several = logs.groupby(groups).transform("size") > 1
     values: FloatArray = (logs - logs.groupby(groups).transform("mean"))[several].to_numpy(dtype=float)
-    return values
+    return values[np.isfinite(values)]
 
 
 def largest_step(values: FloatArray) -> float:

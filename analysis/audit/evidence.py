@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TypeAlias
 
+import numpy as np
 import pandas as pd
 
 from analysis.audit.finding import Finding
 from analysis.load import Study
+
+STANDARD_ERRORS = 3.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,12 @@ class StudyEvidence:
     """Completed runs with their rates: `analysis.accounting.cells`."""
     pairs: pd.DataFrame
     """Speculative runs beside their baselines: `analysis.accounting.pairs`."""
+    noise: float
+    """Standard deviation of ln(time) of single runs."""
+
+    def room(self, n_runs: int) -> float:
+        """Factor (>= 1) by which a ratio of times may be off, over `n_runs` pairs: three standard errors."""
+        return float(np.exp(STANDARD_ERRORS * self.noise * np.sqrt(2 / max(1, n_runs))))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Evidence from a study: one row a configuration and prompt, over its blocks.
 
-Room of a figure: the least and the most that any block showed, and 2 % on top, so that a bound counts as broken
-only when every block breaks it; noise of one block never does. What was counted (τ, α) has no room.
+Room of a figure: the least and the most that any block showed, 2 % on top, and three standard errors of the
+noise that single baselines show, so that a bound counts as broken only when every block breaks it and noise
+cannot. What was counted (τ, α) has no room.
 """
 
 from __future__ import annotations
@@ -10,13 +11,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.accounting import cells, pairs
-from analysis.audit.evidence import Evidence, PlainRow, Row, Span, StudyEvidence
+from analysis.audit.evidence import STANDARD_ERRORS, Evidence, PlainRow, Row, Span, StudyEvidence
 from analysis.audit.finding import listed
 from analysis.load import Study, measured
 from runner.record import ModelFacts
 
 SLACK = 0.02
-STANDARD_ERRORS = 3.0
 LEAST_BYTES = 512 * 1024**2
 """Smaller models may live in a chip's caches, whose bandwidth nobody states; the bound is not put on them."""
 MEASURED_ROOM = 1.25
@@ -28,7 +28,8 @@ SAME_SIZE = 0.02
 
 def study_evidence(study: Study) -> Evidence:
     """All that can be judged of a study; marked runs are not looked at (see `only_marked`)."""
-    found = StudyEvidence(study, measured(study.runs), cells(study), pairs(study))
+    runs = cells(study)
+    found = StudyEvidence(study, measured(study.runs), runs, pairs(study), single_run_noise(runs))
     machine = study.manifest.machine
     measured_peak = machine.measured_bandwidth_bytes_per_s
     return Evidence(
@@ -51,11 +52,13 @@ def _countable(runs: pd.DataFrame) -> bool:
 def _row(found: StudyEvidence, runs: pd.DataFrame, draft_pass: Span | None) -> Row:
     first = runs.iloc[0]
     target, draft = (_facts(found.study, str(first[key])) for key in ("target", "draft"))
+    room = found.room(len(runs))
     tau = Span(runs["tau"].min(), runs["tau"].mean(), runs["tau"].max())
     return Row(
         where=listed(runs["run_id"]), target=str(first["target"]), draft=str(first["draft"]),
         gamma=int(first["gamma"]), drafted=_exact(runs["drafted_tokens"] / runs["n_cycles"]),
-        t1_ms=_room(runs["t1_ms"]), ms_per_token=_room(runs["ms_per_token"]), speedup=_room(runs["speedup"]),
+        t1_ms=_span(runs["t1_ms"], room), ms_per_token=_span(runs["ms_per_token"], room),
+        speedup=_span(runs["speedup"], room),
         tau=tau, alpha=_exact(runs["alpha"]), draft_pass_ms=draft_pass, target_bytes=_bytes(target),
         draft_bytes=_bytes(draft), n_runs=len(runs), prompt=f"{first['suite']} {first['prompt']}",
         accepted_room=_counting_error(found.study, runs),
@@ -63,17 +66,22 @@ def _row(found: StudyEvidence, runs: pd.DataFrame, draft_pass: Span | None) -> R
 
 
 def draft_pass_ms(found: StudyEvidence, role: str) -> Span | None:
-    """T_D: t₁ of the same file, or of a file with as many parameters scaled by the bytes read; else None."""
+    """T_D: one pass of the same file, or of one with as many parameters scaled by the bytes read; else None.
+
+    The pass alone, without what Python spends on a token: a cycle spends that once, not once a drafted token.
+    """
     draft = _facts(found.study, role)
     baselines = found.cells[found.cells["gamma"] == 0]
     if draft is None:
         return None
     for facts in sorted(found.study.manifest.models, key=lambda facts: facts.sha256 != draft.sha256):
-        times = baselines.loc[baselines["target"] == facts.role, "ms_per_token"]
+        times = baselines.loc[baselines["target"] == facts.role, "verify_ms"]
         if times.empty or abs(facts.parameters / draft.parameters - 1) > SAME_SIZE:
             continue
         scale = draft.bytes_per_token / facts.bytes_per_token
-        return Span(times.min() * scale * DRAFT_PASS_ROOM, times.mean() * scale, times.max() * scale)
+        room = found.room(len(times))
+        least, most = times.min() * scale * DRAFT_PASS_ROOM / room, times.max() * scale * room
+        return Span(least, times.mean() * scale, most)
     return None
 
 
@@ -81,7 +89,8 @@ def _plain(found: StudyEvidence) -> tuple[PlainRow, ...]:
     baselines = found.cells[found.cells["gamma"] == 0]
     return tuple(
         PlainRow(
-            where=listed(runs["run_id"]), target=str(target), ms_per_token=_room(runs["ms_per_token"]),
+            where=listed(runs["run_id"]), target=str(target),
+            ms_per_token=_span(runs["ms_per_token"], found.room(len(runs))),
             active_bytes=_bytes(_facts(found.study, str(target))),
         )
         for target, runs in baselines.groupby("target", sort=True)
@@ -98,8 +107,19 @@ def _bytes(facts: ModelFacts | None) -> float | None:
     return float(facts.bytes_per_token)
 
 
-def _room(values: pd.Series) -> Span:
-    return Span(values.min() * (1 - SLACK), values.mean(), values.max() * (1 + SLACK))
+def _span(values: pd.Series, room: float) -> Span:
+    return Span(values.min() * (1 - SLACK) / room, values.mean(), values.max() * (1 + SLACK) * room)
+
+
+def single_run_noise(runs: pd.DataFrame) -> float:
+    """Standard deviation of ln(t₁) of a target around its mean, prompts and blocks together; 0 for lone runs.
+
+    Prompts differ in length and so in time, which makes the noise seem larger and the audit kinder.
+    """
+    logs = np.log(runs.loc[runs["gamma"] == 0, "ms_per_token"])
+    groups = logs.groupby(runs["target"])
+    free = len(logs) - groups.ngroups
+    return float(np.sqrt(((logs - groups.transform("mean")) ** 2).sum() / free)) if free > 0 else 0.0
 
 
 def _exact(values: pd.Series) -> Span:

@@ -13,6 +13,8 @@ from analysis.audit.finding import Finding
 from analysis.audit.physics import LOOK, too_short
 
 PHANTOM_AGREEMENT = 0.05
+LEAST_GAIN = 1.25
+"""Twice the tokens from the same work make a run nearly twice as fast; less than this is no effect."""
 
 
 def acceptance_falls(evidence: Evidence) -> Iterator[Finding]:
@@ -80,7 +82,7 @@ def acceptance_without_effect(evidence: Evidence) -> Iterator[Finding]:
     for (target, draft, gamma), group in groupby(sorted(evidence.rows, key=_pair), key=_pair):
         rows = sorted(group, key=lambda row: row.tau.value)
         least, most = rows[0], rows[-1]
-        if most.tau.low > 2 * least.tau.high and most.speedup.low < 1.25 * least.speedup.high:
+        if most.tau.low > 2 * least.tau.high and most.speedup.high < LEAST_GAIN * least.speedup.low:
             yield Finding(
                 "acceptance-without-effect", "error", least.where + most.where,
                 {"tau_low": least.tau.value, "tau_high": most.tau.value, "speedup_at_low": least.speedup.value,
