@@ -1,0 +1,55 @@
+"""`python -m runner doctor`: would a study started now be worth anything?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from runner.compose import Wish, design
+from runner.doctor.examine import examine
+from runner.doctor.line import Line
+from runner.role_option import models_dir_option, role_option
+from runner.wiring import real_wiring
+from suites.loader import ALL
+
+SOUND, WORTHLESS = 0, 1
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[SUITE]...")
+@click.option("--family", type=click.Choice(["auto", "qwen3.5", "synthetic"]), default="auto", show_default=True)
+@models_dir_option
+@role_option
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one per fast core.")
+@click.option("--n-ctx", type=click.IntRange(1, 2**20), help="Context; default: what the longest run needs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Where the study would be written.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def doctor(context: click.Context, /, *, names: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Check machine, build, models and rollback for the named suites (all, if none is named).
+
+    Exit status: 0 a study is worth running, 1 it would be worthless (a line says `fail`), 2 refused.
+    """
+    wish = Wish(names=names or (ALL,), n_ctx_tokens=options.pop("n_ctx"), **options)
+    designed = design(wish)
+    lines: list[Line] = []
+    for line in examine(wish, designed, context.obj or real_wiring()):
+        lines.append(line)
+        if not as_json:
+            _show(line)
+    worthless = any(line.level == "fail" for line in lines)
+    if as_json:
+        told = {"worthless": worthless, "lines": lines}
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2).decode())
+    context.exit(WORTHLESS if worthless else SOUND)
+
+
+def _show(line: Line) -> None:
+    level = click.style(f"{line.level:<4}", fg=_COLOURS[line.level])
+    click.echo(f"{level}  {line.check:<15} {line.finding}")
+    if line.remedy is not None:
+        click.echo(f"{'':<22}→ {line.remedy}")

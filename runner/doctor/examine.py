@@ -1,0 +1,121 @@
+"""Looks at everything that a study rests on, from the machine to the proof that each pair can roll back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from runner.cells import Step
+from runner.compose import STUDIES, Design, Wish, family_of, settings_of
+from runner.doctor.engine import engine_lines, is_apple_silicon
+from runner.doctor.hardware import hardware_lines
+from runner.doctor.line import Line, fail, ok
+from runner.doctor.memory import Capacity, memory_lines, need_of
+from runner.doctor.state import load_line, other_load, state_lines
+from runner.errors import ModelError, StudyError
+from runner.executor import Executor, Pair
+from runner.gguf_facts import read_card
+from runner.machine.darwin import MacProbes
+from runner.machine.source import Source, SystemSource, attempt
+from runner.record import NO_DRAFT, MachineFacts, MachineState, Settings
+from runner.units import scaled
+from runner.wiring import FoundFamily, Wiring
+
+
+def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None = None) -> Iterator[Line]:
+    """Every check, cheap ones first; models are loaded only at the end, and only if nothing failed before."""
+    source = source or SystemSource()
+    machine = wiring.machine_facts()
+    lines = [*environment_lines(machine, wiring, wish.out or STUDIES, source)]
+    yield from lines
+    try:
+        family = family_of(wish, designed.steps, wiring)
+        settings = settings_of(wish, designed.n_ctx_tokens, machine)
+        capacity = capacity_of(machine, wiring.machine_state(), source)
+        found = [_family_line(family), *pair_lines(designed.steps, family, settings, capacity, wiring)]
+    except ModelError as error:
+        found = [fail("models", str(error), "see `python -m runner models list` and `models check`")]
+    yield from found
+    if all(line.level != "fail" for line in (*lines, *found)):
+        executor = wiring.make_executor(family.paths, settings)
+        yield from rollback_lines(worth_loading(pairs_of(designed.steps)), executor)
+
+
+def environment_lines(machine: MachineFacts, wiring: Wiring, out: Path, source: Source) -> Iterator[Line]:
+    """Machine, llama.cpp build and state: what can be said without a model."""
+    state = wiring.machine_state()
+    yield from hardware_lines(machine, out)
+    yield from engine_lines(wiring.engine_facts, machine, source)
+    yield from state_lines(state)
+    yield load_line(other_load(), state.load_1min)
+
+
+def pair_lines(
+    steps: Iterable[Step], family: FoundFamily, settings: Settings, capacity: Capacity, wiring: Wiring
+) -> list[Line]:
+    """Vocabulary and memory of every pair. Raises ModelError for a file that cannot be read."""
+    pairs = pairs_of(steps)
+    roles = dict.fromkeys(role for pair in pairs for role in (pair.target, pair.draft) if role != NO_DRAFT)
+    cards = {role: read_card(family.paths[role]) for role in roles}
+    drafted = [pair for pair in pairs if pair.draft in cards]
+    strange = [pair for pair in drafted if cards[pair.target].vocab_sha256 != cards[pair.draft].vocab_sha256]
+    lines = [_vocabulary_line(pair, family, wiring) for pair in strange]
+    if drafted and not strange:
+        lines.append(ok("vocabulary", f"the same for target and draft in all {len(drafted)} pairs"))
+    needs = {str(pair): need_of(pair, cards, settings) for pair in pairs}
+    return [*lines, *memory_lines(needs, capacity)]
+
+
+def rollback_lines(pairs: Iterable[Pair], executor: Executor) -> Iterator[Line]:
+    """Load each pair and let it prove its rollbacks, as a study does before it measures."""
+    for pair in pairs:
+        try:
+            executor.open(pair).close()
+        except StudyError as error:
+            yield fail("rollback", f"{pair}: {error}", "leave this pair out, or use another build of llama.cpp")
+        else:
+            gammas = ", ".join(str(gamma) for gamma in pair.gammas if gamma)
+            yield ok(
+                "rollback", f"{pair}: {f'proved for γ {gammas}' if gammas else 'loads; nothing to roll back'}"
+            )
+
+
+def pairs_of(steps: Iterable[Step]) -> list[Pair]:
+    """The pairs that the steps load, each once with all its gammas, in order of loading."""
+    gammas: dict[tuple[str, str], set[int]] = {}
+    for step in steps:
+        gammas.setdefault(step.loads, {0}).add(step.cell.gamma)
+    return [
+        Pair(target=target, draft=draft, gammas=tuple(sorted(found))) for (target, draft), found in gammas.items()
+    ]
+
+
+def worth_loading(pairs: list[Pair]) -> list[Pair]:
+    """Pairs with a draft, and targets that no such pair loads anyway."""
+    covered = {pair.target for pair in pairs if pair.draft != NO_DRAFT}
+    return [pair for pair in pairs if pair.draft != NO_DRAFT or pair.target not in covered]
+
+
+def capacity_of(machine: MachineFacts, state: MachineState, source: Source) -> Capacity:
+    """Memory of the machine and what of it the GPU may use."""
+    on_mac = is_apple_silicon(machine)
+    return Capacity(
+        memory_bytes=machine.memory_bytes,
+        available_bytes=state.available_memory_bytes,
+        gpu_limit_bytes=attempt(MacProbes(source).gpu_wired_limit_bytes) if on_mac else None,
+        shares_memory_with_gpu=on_mac,
+    )
+
+
+def _family_line(family: FoundFamily) -> Line:
+    files = set(family.paths.values())
+    size = sum(read_card(path).size_bytes for path in files)
+    return ok("models", f"{family.name} ({family.reason}): {len(files)} files, {scaled(size, 'B')}")
+
+
+def _vocabulary_line(pair: Pair, family: FoundFamily, wiring: Wiring) -> Line:
+    try:
+        wiring.check_pair(family.paths[pair.target], family.paths[pair.draft])
+    except ModelError as error:
+        return fail("vocabulary", f"{pair}: {error}", "see `python -m runner models check`")
+    return ok("vocabulary", f"{pair}: the same")
