@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -49,7 +50,13 @@ def note(past: dict[str, Past], record: RunRecord) -> None:
     """Enter one record: a higher attempt supersedes the lower ones."""
     known = past.get(record.run_id)
     if known is None or record.attempt > known.attempt:
-        past[record.run_id] = Past(record.attempt, record.status)
+        past[record.run_id] = _shared(record.attempt, record.status)
+
+
+@cache
+def _shared(attempt: int, status: Status) -> Past:
+    # Few different ones, and a long study has a hundred thousand runs.
+    return Past(attempt, status)
 
 
 def _record(line: bytes, where: str) -> RunRecord:

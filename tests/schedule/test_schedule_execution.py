@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.load import completed, load_study
@@ -352,6 +352,7 @@ def expected_attempts(kinds: Sequence[str]) -> list[str]:
     return ["failed", "failed" if rest else "ok"]
 
 
+@settings(max_examples=25)
 @given(troubles(), st.lists(st.integers(1, len(ALL)), max_size=3))
 def test_whatever_goes_wrong_and_however_often_it_is_stopped_every_run_ends_once(
     tmp_path_factory: pytest.TempPathFactory, trouble: dict[int, list[str]], stops: list[int]
