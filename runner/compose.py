@@ -16,7 +16,7 @@ from runner.cells import Step
 from runner.errors import ModelError, UsageError
 from runner.estimate import SYNTHETIC_SCALE, estimated_s
 from runner.plan import Plan
-from runner.record import EngineFacts, MachineFacts, Manifest, Settings
+from runner.record import NO_DRAFT, EngineFacts, MachineFacts, Manifest, Settings
 from runner.wiring import FamilyName, FoundFamily, Wiring
 from suites.loader import Suite, adjusted, load_suites
 
@@ -132,9 +132,8 @@ def settings_of(wish: Wish, n_ctx_tokens: int, machine: MachineFacts) -> Setting
 
 def refuse_strange_drafts(steps: Sequence[Step], family: FoundFamily, wiring: Wiring) -> None:
     """Raise ModelError when a draft has another vocabulary than the target that it is to draft for."""
-    pairs = dict.fromkeys((step.cell.target, step.cell.draft) for step in steps if step.cell.gamma)
-    for target, draft in pairs:
-        if family.facts[target].vocab_sha256 != family.facts[draft].vocab_sha256:
+    for target, draft in dict.fromkeys(step.loads for step in steps):
+        if draft != NO_DRAFT and family.facts[target].vocab_sha256 != family.facts[draft].vocab_sha256:
             wiring.check_pair(family.paths[target], family.paths[draft])
 
 
