@@ -25,8 +25,8 @@ from runner.errors import UsageError
 
 SHOWN_BATCHES = (1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 80, 100)
 """The paper's batch sizes."""
-DEFAULT_STRIDE = 11
-"""The paper's: 21 of 228 points."""
+PAPER_STRIDE = 11
+"""21 of 228 points."""
 
 _Command = Callable[..., Any]
 
@@ -52,15 +52,9 @@ def _data_options(command: _Command) -> _Command:
     return command
 
 
-def _stride_option(command: _Command) -> _Command:
-    return click.option("--stride", default=DEFAULT_STRIDE, show_default=True, help="Fit every n-th point.")(
-        command
-    )
-
-
 @moesd.command()
 @_data_options
-@_stride_option
+@click.option("--stride", default=PAPER_STRIDE, show_default=True, help="Fit every n-th point.")
 def fit(
     *, data: str, facts: Path | None, verified: Verified | None, plot: Path | None, form: Format, stride: int
 ) -> None:
@@ -86,20 +80,21 @@ def strides(*, data: str, facts: Path | None, verified: Verified | None, plot: P
 
 @moesd.command("predict")
 @_data_options
-@_stride_option
+@click.option("--stride", default=1, show_default=True, help="Fit every n-th point.")
 @click.option("--experts", type=int, help="E; by default the target's.")
 @click.option("--used", type=int, required=True, help="K, experts used per token.")
 @click.option("--gamma", type=int, required=True, help="Drafted tokens per cycle.")
 @click.option("--alpha", type=float, required=True, help="Chance that a drafted token is accepted.")
-@click.option("--max-batch", default=100, show_default=True, help="Largest batch size asked about.")
+@click.option("--batch", type=int, multiple=True, help="B to show; may be repeated. By default the paper's.")
+@click.option("--max-batch", default=100, show_default=True, help="Largest B looked at for where SD pays.")
 @click.option("--onto", type=click.Path(path_type=Path), help="Facts of another machine or other models.")
 def predict_command(
     *, data: str, facts: Path | None, verified: Verified | None, plot: Path | None, form: Format, stride: int,
-    experts: int | None, used: int, gamma: int, alpha: float, max_batch: int, onto: Path | None,
+    experts: int | None, used: int, gamma: int, alpha: float, batch: tuple[int, ...], max_batch: int,
+    onto: Path | None,
 ) -> None:  # fmt: skip
     """Speedup over batch size from a fit to DATA, where SD pays, and dense targets beside it."""
-    if max_batch < 1:
-        raise UsageError(f"--max-batch {max_batch}: a batch holds at least 1 sequence")
+    shown = _shown_batches(batch, max_batch)
     source = _load(data, facts, verified, plot)
     there = source.facts if onto is None else read_facts(onto)
     setting = Setting(there.target.experts if experts is None else experts, used, gamma, alpha, there.verified)
@@ -109,11 +104,20 @@ def predict_command(
     curve = predict(parameters, refits, setting, np.arange(1.0, max_batch + 1.0))
     if plot is not None:
         save_figure(predict_figure(f"{setting.used} of {setting.experts} experts, γ = {gamma}", curve), plot)
-    shown = [batch - 1 for batch in SHOWN_BATCHES if batch <= max_batch]
     assumed = (
         "" if onto is None else f"Carried over to {there.machine.name} by its facts; nothing was measured there."
     )
-    _print(predict_document(source.name, setting, curve, shown, assumed), form)
+    _print(predict_document(source.name, setting, curve, [size - 1 for size in shown], assumed), form)
+
+
+def _shown_batches(asked: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """The batch sizes to show: those asked for, else the paper's, all from 1 to `most`. Else UsageError."""
+    if most < 1:
+        raise UsageError(f"--max-batch {most}: a batch holds at least 1 sequence")
+    for size in asked:
+        if not 1 <= size <= most:
+            raise UsageError(f"--batch {size}: outside 1 to {most}; raise --max-batch to ask about larger ones")
+    return asked or tuple(size for size in SHOWN_BATCHES if size <= most)
 
 
 def _load(data: str, facts: Path | None, verified: Verified | None, plot: Path | None) -> Source:

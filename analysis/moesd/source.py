@@ -13,7 +13,7 @@ import msgspec
 
 from analysis.moesd.facts import Facts, Verified, read_facts
 from analysis.moesd.grid import Grid, read_grid
-from runner.errors import UsageError
+from runner.errors import DataError, UsageError
 from runner.paths import data_dir
 
 PUBLISHED = "published"
@@ -33,10 +33,12 @@ class Source:
 def load_source(data: str, facts_file: Path | None, verified: Verified | None) -> Source:
     """The points and facts a command works on; `verified` overrides the facts'. DataError or UsageError."""
     path = _path(data)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give a CSV file, a folder with {GRID_FILE}, or `{PUBLISHED}`")
     facts = read_facts(facts_file or _facts_beside(path))
     if verified is not None:
         facts = msgspec.structs.replace(facts, verified=verified)
-    name = "MoESD, Figure 4 (digitised)" if data == PUBLISHED else path.name
+    name = "MoESD, Figure 4 (digitised)" if data == PUBLISHED else Path(data).resolve().name
     return Source(name, read_grid(path, facts), facts)
 
 

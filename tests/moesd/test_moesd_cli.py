@@ -102,6 +102,13 @@ def test_predict_says_where_sd_pays_with_dense_targets_beside(tmp_path):
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_predict_answers_for_the_batches_asked_about():
+    outcome = analysis(
+        "moesd", "predict", *QUESTION, "--batch", 3, "--batch", 200, "--max-batch", 200, "--format", "csv"
+    )
+    assert [row["B"] for row in table(outcome.out, "curve")] == ["3", "200"]
+
+
 def test_predict_for_another_machine_says_that_it_assumes(tmp_path, data):
     machine = msgspec.structs.replace(FACTS.machine, name="twice the flops", peak_flops_per_s=1200e12)
     (tmp_path / "there.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(FACTS, machine=machine)))
@@ -131,16 +138,18 @@ def test_points_that_cannot_be_are_one_line_and_status_2(data, columns, message)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("fit", "nowhere.csv"), "no facts beside it"),
+        (("fit", "nowhere.csv"), "no such file"),
         (("fit", "--facts", "nowhere.toml"), "cannot be read"),
         (("fit", "--stride", 0), "a stride is 1 or more"),
         (("fit", "--stride", 26), "9 points cannot fix 10 parameters"),
-        (("fit", "--plot", "figure.pdf"), "svg or png"),
+        (("fit", "--plot", "figure.jpg"), "a plot is written as"),
         (("strides", "--plot", "nowhere/figure.svg"), "does not exist"),
         (("predict", "--used", 65, "--gamma", 4, "--alpha", 0.9), "65 experts used of 64"),
         (("predict", "--used", 8, "--gamma", 0, "--alpha", 0.9), "gamma 0"),
         (("predict", "--used", 8, "--gamma", 4, "--alpha", 2), "alpha 2"),
         (("predict", *QUESTION, "--max-batch", 0), "--max-batch 0"),
+        (("predict", *QUESTION, "--batch", 101), "--batch 101: outside 1 to 100"),
+        (("predict", *QUESTION, "--batch", 0), "--batch 0"),
         (("predict", *QUESTION, "--stride", 25, "--experts", 0), "8 experts used of 0"),
     ],
 )

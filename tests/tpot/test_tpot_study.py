@@ -157,7 +157,7 @@ def test_a_study_reads_as_tables_and_a_panel_for_each_pair(tmp_path):
     ("arguments", "message"),
     [
         (("nowhere",), "not a study"),
-        (("published", "--plot", "figure.jpg"), "svg or png"),
+        (("published", "--plot", "figure.jpg"), "a plot is written as"),
         (("published", "--plot", "nowhere/figure.svg"), "does not exist"),
     ],
 )
