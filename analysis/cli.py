@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "audit": "analysis.audit.command:audit",
     "claims": "analysis.claims_command:claims",
     "tpot": "analysis.tpot.cli:tpot",
+    "plots": "analysis.plots.command:plots",
     "moesd": "analysis.moesd.cli:moesd",
 }
 """Command name -> `module:attribute` of its click command."""

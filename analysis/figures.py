@@ -1,22 +1,30 @@
-"""Writes matplotlib figures: SVG or PNG by the file's ending; equal figures, equal bytes; never half a file."""
+"""Writes matplotlib figures, the format by the file's ending; equal figures, equal bytes; never half a file."""
 
 from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from runner.errors import UsageError
 
-FORMATS = ("svg", "png")
+FigureFormat = Literal["pdf", "svg", "png"]
+FORMATS: tuple[FigureFormat, ...] = get_args(FigureFormat)
+
+# Dates would make every file differ, and the version of matplotlib every machine.
+_METADATA: dict[FigureFormat, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
 def check_figure_path(path: Path) -> None:
     """UsageError, before any work is done, when `path` is no file that a figure can be written to."""
-    if path.suffix.lower().removeprefix(".") not in FORMATS:
-        raise UsageError(f"{path}: a plot is written as {' or '.join(FORMATS)}; give the file such an ending")
+    _format_of(path)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: the folder {path.parent} does not exist; make it first")
 
@@ -24,15 +32,32 @@ def check_figure_path(path: Path) -> None:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write the figure. UsageError when the ending is unknown or the folder cannot be written to."""
     check_figure_path(path)
-    form = path.suffix.lower().removeprefix(".")
+    write_whole(path, figure_bytes(figure, _format_of(path)))
+
+
+def figure_bytes(figure: Figure, form: FigureFormat) -> bytes:
+    """The figure as a file's content; text in SVG stays text."""
     content = io.BytesIO()
-    # Dates and random ids would make every SVG differ.
+    # A fixed salt: else matplotlib draws the ids inside an SVG anew each time.
     with mpl.rc_context({"svg.hashsalt": "specstudy", "svg.fonttype": "none"}):
-        figure.savefig(content, format=form, metadata={"Date": None} if form == "svg" else {})
+        figure.savefig(content, format=form, metadata=_METADATA[form])
+    return content.getvalue()
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. UsageError when it cannot be written."""
     partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_bytes(content.getvalue())
+        partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _format_of(path: Path) -> FigureFormat:
+    ending = path.suffix.lower().removeprefix(".")
+    for form in FORMATS:
+        if form == ending:
+            return form
+    raise UsageError(f"{path}: a plot is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; give the file such an ending")
