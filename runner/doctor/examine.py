@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from runner.cells import Step
 from runner.compose import STUDIES, Design, Wish, family_of, settings_of
 from runner.doctor.engine import engine_lines, is_apple_silicon
@@ -37,7 +39,7 @@ def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None 
         found = [fail("models", str(error), "see `python -m runner models list` and `models check`")]
     yield from found
     if all(line.level != "fail" for line in (*lines, *found)):
-        executor = wiring.make_executor(family.paths, settings)
+        executor = wiring.make_executor(family.paths, _leaving_a_core(settings))
         yield from rollback_lines(worth_loading(pairs_of(designed.steps)), executor)
 
 
@@ -105,6 +107,13 @@ def capacity_of(machine: MachineFacts, state: MachineState, source: Source) -> C
         gpu_limit_bytes=attempt(MacProbes(source).gpu_wired_limit_bytes) if on_mac else None,
         shares_memory_with_gpu=on_mac,
     )
+
+
+def _leaving_a_core(settings: Settings) -> Settings:
+    """A proof is no measurement, and the doctor must not stall on a busy machine: llama.cpp's threads wait for
+    each other without sleeping, so that one disturbed core was seen to slow all of them twentyfold.
+    """
+    return msgspec.structs.replace(settings, n_threads=max(1, settings.n_threads - 1))
 
 
 def _family_line(family: FoundFamily) -> Line:
