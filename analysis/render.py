@@ -114,15 +114,20 @@ def _cell(value: Value, form: Form) -> str:
 
 
 def _estimate(estimate: Estimate, form: Form) -> str:
+    return " ".join(filter(None, spelled(estimate, form)))
+
+
+def spelled(estimate: Estimate, form: Form) -> tuple[str, str]:
+    """Point and interval as a column of that form reads them; the interval is empty where none is shown."""
     if not math.isfinite(estimate.point):
-        return MISSING
+        return MISSING, ""
     if form == "brief":
-        return number(estimate.point, "share")
+        return number(estimate.point, "share"), ""
     judged = form in _JUDGED
     mark = f"{UNDECIDED} " if judged and estimate.undecided else ""
     low, high = (number(value, form).rstrip("×%") for value in (estimate.low, estimate.high))
     more = f" (+{estimate.more_blocks} blocks)" if judged and estimate.more_blocks else ""
-    return f"{mark}{number(estimate.point, form)} [{low}, {high}]{more}"
+    return f"{mark}{number(estimate.point, form)}", f"[{low}, {high}]{more}"
 
 
 _JUDGED: tuple[Form, ...] = ("ratio", "difference")
