@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from analysis.accounting import IDENTITY_TOLERANCE
 from analysis.audit.evidence import StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
 from analysis.audit.from_study import draft_pass_ms
@@ -74,7 +75,7 @@ def identity_closes(found: StudyEvidence) -> Iterator[Finding]:
     """S = τ / (v + d + o): what the cycles say equals what the wall clock says."""
     runs = found.pairs
     gap = (runs["identity"] / runs["speedup"] - 1).abs()
-    open_ = runs[~runs["closes"]]
+    open_ = runs[~(gap <= IDENTITY_TOLERANCE)]
     if not open_.empty:
         yield Finding(
             "identity-closes", "error", listed(open_["run_id"]),
