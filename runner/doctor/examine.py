@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -40,7 +40,7 @@ def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None 
     yield from found
     if all(line.level != "fail" for line in (*lines, *found)):
         executor = wiring.make_executor(family.paths, _leaving_a_core(settings))
-        yield from rollback_lines(worth_loading(pairs_of(designed.steps)), executor)
+        yield from rollback_lines(pairs_of(designed.steps), family.paths, executor)
 
 
 def environment_lines(machine: MachineFacts, wiring: Wiring, out: Path, source: Source) -> Iterator[Line]:
@@ -68,9 +68,10 @@ def pair_lines(
     return [*lines, *memory_lines(needs, capacity)]
 
 
-def rollback_lines(pairs: Iterable[Pair], executor: Executor) -> Iterator[Line]:
-    """Load each pair and let it prove its rollbacks, as a study does before it measures."""
-    for pair in pairs:
+def rollback_lines(pairs: Sequence[Pair], paths: Mapping[str, Path], executor: Executor) -> Iterator[Line]:
+    """Load what has to be loaded and let it prove its rollbacks, as a study does before it measures."""
+    chosen = worth_loading(pairs, paths)
+    for pair in chosen:
         try:
             executor.open(pair).close()
         except StudyError as error:
@@ -80,6 +81,9 @@ def rollback_lines(pairs: Iterable[Pair], executor: Executor) -> Iterator[Line]:
             yield ok(
                 "rollback", f"{pair}: {f'proved for γ {gammas}' if gammas else 'loads; nothing to roll back'}"
             )
+    rest = len(pairs) - len(chosen)
+    if rest:
+        yield ok("rollback", f"the other {rest} loads of the study are of the same models")
 
 
 def pairs_of(steps: Iterable[Step]) -> list[Pair]:
@@ -92,10 +96,25 @@ def pairs_of(steps: Iterable[Step]) -> list[Pair]:
     ]
 
 
-def worth_loading(pairs: list[Pair]) -> list[Pair]:
-    """Pairs with a draft, and targets that no such pair loads anyway."""
-    covered = {pair.target for pair in pairs if pair.draft != NO_DRAFT}
-    return [pair for pair in pairs if pair.draft != NO_DRAFT or pair.target not in covered]
+def worth_loading(pairs: Iterable[Pair], paths: Mapping[str, Path]) -> list[Pair]:
+    """The fewest pairs, taken greedily, that load every file and prove it for every gamma asked of it.
+
+    A rollback is proved on one model, not on a pair, so a pair made of proved models needs no loading.
+    """
+    waiting = {pair: _proofs(pair, paths) for pair in pairs}
+    chosen: list[Pair] = []
+    done: set[tuple[Path, int]] = set()
+    while any(proofs - done for proofs in waiting.values()):
+        best = max(waiting, key=lambda pair: len(waiting[pair] - done))
+        done |= waiting.pop(best)
+        chosen.append(best)
+    return chosen
+
+
+def _proofs(pair: Pair, paths: Mapping[str, Path]) -> set[tuple[Path, int]]:
+    """What loading a pair proves: files, each with every gamma that its context was tried with."""
+    files = [paths[role] for role in (pair.target, pair.draft) if role != NO_DRAFT]
+    return {(file, gamma) for file in files for gamma in pair.gammas}
 
 
 def capacity_of(machine: MachineFacts, state: MachineState, source: Source) -> Capacity:

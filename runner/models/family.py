@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -70,9 +70,7 @@ def resolve_family(
     found = find_files(to_find, places(models_dir))
     missing = [role for role in to_find if role not in found]
     if missing and may_fall_back:
-        listed = ", ".join(missing)
-        reason = f"auto: {len(missing)} of {len(wanted)} roles of qwen3.5 have no file here ({listed})"
-        return _synthetic(wanted, given, reason, on_progress)
+        return _synthetic(wanted, given, _why_built_in(missing, wanted), on_progress)
     if missing:
         raise ModelError(_missing_message(missing))
     for role, file in found.items():
@@ -124,6 +122,12 @@ def _missing_message(missing: list[str]) -> str:
         f"no file for {', '.join(names)}; `python -m runner models list` shows where was looked, "
         f"`python -m runner models fetch` downloads them, --role ROLE=PATH names one"
     )
+
+
+def _why_built_in(missing: Sequence[str], wanted: Sequence[str]) -> str:
+    if len(missing) == len(wanted):
+        return "auto: no file of qwen3.5 is here"
+    return f"auto: {len(missing)} of {len(wanted)} roles of qwen3.5 have no file here ({', '.join(missing)})"
 
 
 def _synthetic(

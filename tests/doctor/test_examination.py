@@ -56,15 +56,14 @@ def test_a_sound_world_is_sound_in_every_line(designed, family):
     assert {line.level for line in lines} == {"ok"}
     assert [str(pair) for pair in executor.opened] == [
         "moe-q4 + draft-0.8b",
-        "moe-q4 + draft-2b",
-        "moe-q8 + draft-0.8b",
         "moe-q8 + draft-2b",
-        "dense-0.8b",
-        "dense-2b",
         "dense-4b + draft-0.8b",
         "dense-9b + draft-0.8b",
+        "dense-0.8b",
+        "dense-2b",
     ]
-    assert "proved for γ 4, 8, 16" in lines[-1].finding
+    assert "proved for γ 4, 8, 16" in lines[-7].finding
+    assert "of the same models" in lines[-1].finding
 
 
 def test_a_mac_is_examined_with_its_gpu_limit(designed, family):
@@ -101,12 +100,12 @@ def test_a_rollback_that_cannot_be_proved_fails_its_pair_and_no_other(designed, 
     executor = Executor({"dense-4b": RollbackError("no strategy holds")})
     lines = run(designed, wiring_of(family, executor))
     assert failed(lines) == ["rollback"]
-    assert len(executor.opened) == 8
+    assert len(executor.opened) == 6
 
 
 def test_a_worker_that_dies_while_loading_is_a_failed_line(designed, family):
     executor = Executor({"moe-q8": WorkerError("the measuring process died (signal 9)")})
-    assert failed(run(designed, wiring_of(family, executor))) == ["rollback", "rollback"]
+    assert failed(run(designed, wiring_of(family, executor))) == ["rollback"]
 
 
 def test_a_missing_llama_cpp_stops_before_loading(designed, family):
@@ -122,11 +121,18 @@ def test_the_proof_leaves_a_core_to_others(designed, family):
     assert executor.settings.n_threads < LINUX.performance_cores
 
 
-def test_targets_that_a_draft_pair_loads_are_not_loaded_twice(designed):
+def test_what_is_loaded_proves_every_file_for_every_gamma_asked_of_it(designed, family):
     pairs = pairs_of(designed.steps)
-    loaded = worth_loading(pairs)
-    assert {pair.target for pair in loaded} == {pair.target for pair in pairs}
-    assert len(loaded) < len(pairs)
+    chosen = worth_loading(pairs, family.paths)
+    wanted = set().union(*(examining._proofs(pair, family.paths) for pair in pairs))
+    assert set().union(*(examining._proofs(pair, family.paths) for pair in chosen)) == wanted
+    assert len(chosen) == len(set(chosen)) < len(pairs)
+
+
+def test_a_file_that_fills_two_roles_is_loaded_for_one_of_them(designed, family):
+    family.paths["dense-0.8b"] = family.paths["draft-0.8b"]
+    chosen = worth_loading(pairs_of(designed.steps), family.paths)
+    assert "dense-0.8b" not in {pair.target for pair in chosen}
 
 
 class TestCommand:
@@ -154,7 +160,7 @@ class TestCommand:
         shown = self.doctor(wiring_of(family, Executor({"moe-q4": RollbackError("none holds")})), "--json")
         told = json.loads(shown.stdout)
         assert (shown.exit_code, told["worthless"]) == (1, True)
-        assert [line["check"] for line in told["lines"] if line["level"] == "fail"] == ["rollback", "rollback"]
+        assert [line["check"] for line in told["lines"] if line["level"] == "fail"] == ["rollback"]
         assert all(set(line) == {"check", "level", "finding", "remedy"} for line in told["lines"])
 
     def test_examines_only_what_the_named_suites_need(self, family):

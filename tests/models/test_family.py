@@ -118,6 +118,10 @@ class TestAuto:
         assert roles == ("draft-0.8b", "moe-q4")
         assert "1 of 2 roles of qwen3.5 have no file here (moe-q4)" in reason
 
+    def test_says_so_when_nothing_of_the_real_family_is_here(self, monkeypatch):
+        monkeypatch.setattr(family_module, "_synthetic", lambda roles, given, reason, progress: reason)
+        assert resolve_family("auto") == "auto: no file of qwen3.5 is here"
+
     def test_takes_the_built_in_family_for_roles_that_only_it_has(self, monkeypatch):
         monkeypatch.setattr(family_module, "_synthetic", lambda roles, given, reason, progress: reason)
         assert resolve_family("auto", roles=["moe-64"]) == "auto: only the built-in family has moe-64"
