@@ -8,7 +8,6 @@ out. They agree by construction; where they do not, cycles or tokens were lost. 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -74,8 +73,8 @@ def pairs(study: Study) -> pd.DataFrame:
     """Every completed speculative run beside the baseline of its comparison; index as in `study.runs`.
 
     Adds to `cells`: baseline_row, baseline_run_id, t1_ms, v, d, o (per cycle, in t₁), speedup, identity
-    (τ/(v+d+o)), closes, verdict, first_difference (-1: none), margin. Runs whose comparison has no completed
-    baseline are left out.
+    (τ/(v+d+o)), sound, verdict, first_difference (-1: none), margin. Runs whose comparison has no completed
+    baseline are left out. A run is sound when its identity closes and no part of its time is negative.
     """
     rows = cells(study)
     baselines = rows[rows["gamma"] == 0].drop_duplicates(list(COMPARISON), keep="last")
@@ -101,19 +100,13 @@ def losslessness(run: RunArrays, baseline: RunArrays) -> Verdict:
     return Verdict("near-tie" if margin < NEAR_TIE_MARGIN_LOGITS else "broken", first, margin)
 
 
-def verdict_counts(verdicts: Iterable[str]) -> dict[VerdictKind, int]:
-    """How often each verdict was given, all three always named."""
-    given = list(verdicts)
-    kinds: tuple[VerdictKind, ...] = ("identical", "near-tie", "broken")
-    return {kind: given.count(kind) for kind in kinds}
-
-
 def _with_identity(paired: pd.DataFrame) -> pd.DataFrame:
     t1 = paired["t1_ms"]
     v, d, o = paired["verify_ms"] / t1, paired["draft_ms"] / t1, paired["other_ms"] / t1
     speedup, identity = t1 / paired["ms_per_token"], paired["tau"] / (v + d + o)
     closes = (identity / speedup - 1).abs() <= IDENTITY_TOLERANCE
-    return paired.assign(v=v, d=d, o=o, speedup=speedup, identity=identity, closes=closes)
+    sound = closes & (v > 0) & (d >= 0) & (o >= 0)
+    return paired.assign(v=v, d=d, o=o, speedup=speedup, identity=identity, sound=sound)
 
 
 def _with_verdicts(study: Study, paired: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ _KEY = ["suite", "target", "draft", "gamma"]
 class Configuration:
     """All runs of one target, draft and gamma in one suite.
 
-    `pairs` (see `accounting.pairs`) holds the runs that figures average: completed, paired and not broken. The
+    `pairs` (see `accounting.pairs`) holds the runs that figures average: completed, paired, sound, not broken. The
     others are only counted, so that they stay visible.
     """
 
@@ -89,11 +89,11 @@ def doubts(found: Sequence[Configuration]) -> tuple[Caveat, ...]:
 def _configuration(key: tuple[object, ...], group: pd.DataFrame, paired: pd.DataFrame) -> Configuration:
     suite, target, draft, gamma = key
     mine = paired.loc[paired.index.intersection(group.index)]
-    usable = (mine["verdict"] != "broken") & mine["closes"]
+    usable = (mine["verdict"] != "broken") & mine["sound"]
     return Configuration(
         suite=str(suite), target=str(target), draft=str(draft), gamma=int(str(gamma)), pairs=mine[usable],
         n_runs=len(group), n_failed=len(group) - len(mine),
-        n_broken=int((~usable).sum()), n_near_ties=int((mine["verdict"] == "near-tie").sum()),
+        n_broken=int((~usable).sum()), n_near_ties=int((mine[usable]["verdict"] == "near-tie").sum()),
     )  # fmt: skip
 
 

@@ -14,16 +14,16 @@ from analysis.causes import cause_table
 from analysis.configurations import SWEEP_SUITE, Configuration
 from analysis.load import FloatArray, Study
 from analysis.render import Column, Row, Table, Value
-from analysis.stats import contrast
+from analysis.stats import Estimate, contrast
 from analysis.summary import label
 
 QUANTITIES: Mapping[str, Callable[[Configuration], FloatArray]] = {
-    "amortization": lambda one: np.log((one.gamma + 1) / one.column("v")),
-    "acceptance": lambda one: np.log(one.column("tau")),
-    "draft_cost": lambda one: np.log(one.column("d")),
-    "speedup": lambda one: np.log(one.column("identity")),
+    "amortization": lambda one: (one.gamma + 1) / one.column("v"),
+    "acceptance": lambda one: one.column("tau"),
+    "draft_cost": lambda one: one.column("d"),
+    "speedup": lambda one: one.column("identity"),
 }
-"""ln of what is compared, per pair, shape (n_pairs,): (γ+1)/v, τ, d in t₁ of its own target, and S."""
+"""What is compared, per pair, shape (n_pairs,): (γ+1)/v, τ, d in t₁ of its own target, and S."""
 
 _COLUMNS = (
     Column("moe", "MoE"), Column("control", "Control"), Column("draft", "Draft"), Column("gamma", "γ", "count"),
@@ -61,11 +61,18 @@ def _is_moe(study: Study, one: Configuration) -> bool:
 
 
 def _compared(moe: Configuration, control: Configuration) -> Row:
-    figures: dict[str, Value] = {
-        name: contrast(logs(moe), moe.prompts, logs(control), control.prompts)
-        for name, logs in QUANTITIES.items()
-    }
+    figures: dict[str, Value] = {name: _contrast(quantity, moe, control) for name, quantity in QUANTITIES.items()}
     return {
         "moe": label(moe.target), "control": label(control.target), "draft": label(moe.draft), "gamma": moe.gamma,
         **figures,
     }  # fmt: skip
+
+
+def _contrast(
+    quantity: Callable[[Configuration], FloatArray], moe: Configuration, control: Configuration
+) -> Estimate | None:
+    """The ratio of both; None where one is zero, as the cost of a draft that never proposed is."""
+    left, right = quantity(moe), quantity(control)
+    if not (left.all() and right.all()):
+        return None
+    return contrast(np.log(left), moe.prompts, np.log(right), control.prompts)

@@ -84,7 +84,7 @@ def _paired(runs: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     for key, note in zip(_PAIRINGS, _NOTES, strict=True):
         baselines = plain.groupby(key)["tokens_per_s"].mean().rename("baseline")
         beside = found[key].join(baselines, on=key)["baseline"]
-        empty = found["speedup"].isna() & beside.notna()
+        empty = found["speedup"].isna() & found["tokens_per_s"].notna() & beside.notna()
         found.loc[empty, "speedup"] = found["tokens_per_s"][empty] / beside[empty]
         if note and empty.any():
             notes.append(f"{int(empty.sum())} runs: {note}")

@@ -106,13 +106,6 @@ class Study:
                 return facts
         raise DataError(f"{self.name}/{MANIFEST_FILE}: no model has the role {role!r}; the study is incomplete")
 
-    def row_of(self, run_id: str) -> int:
-        """Index of the latest attempt at `run_id`. Raises DataError when there is none."""
-        rows = self.runs.index[(self.runs["run_id"] == run_id) & ~self.runs["superseded"]]
-        if len(rows) == 0:
-            raise DataError(f"{self.name}/{RUNS_FILE}: no run has the id {run_id!r}")
-        return int(rows[-1])
-
 
 def load_study(path: Path) -> Study:
     """The study in directory `path`. Raises DataError when it holds no readable manifest or no run log."""

@@ -132,7 +132,7 @@ def interval(point: FloatArray | float, draws: FloatArray) -> tuple[float, float
     return float(point), float(low), float(high)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)
 def _weights(blocks_of_prompt: tuple[int, ...], arm: int) -> FloatArray:
     """Weights of the observations, sorted by prompt: row 0 for the point, one row per resample below it.
 
