@@ -7,10 +7,10 @@ from itertools import product
 
 import msgspec
 
+from runner.drafter_names import MODEL, drafter_spec
 from runner.errors import SuiteError, UsageError
 from runner.prompts import Prompt, load_prompt
 from runner.record import NO_DRAFT, Cell, Strategy
-from suites.drafters import MODEL, drafter_spec
 from suites.loader import Suite
 
 REFERENCE_SUITE = "reference"

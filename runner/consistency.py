@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from runner.drafter_names import NGRAM
 from runner.record import Cell, Cycles, Measurement
-from suites.drafters import NGRAM
 
 
 def objection(cell: Cell, measurement: Measurement) -> str | None:

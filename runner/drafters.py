@@ -1,6 +1,6 @@
-"""Drafters that are no model: they set one cause of a speedup at a time (`suites.drafters` names them).
+"""Drafters that are no model: they set one cause of a speedup at a time (`runner.drafter_names` names them).
 
-The known continuation that an oracle proposes from is the baseline's own text, decoded untimed before the run.
+The known continuation that an oracle tells is the target's own greedy text, decoded untimed before the run.
 """
 
 from __future__ import annotations

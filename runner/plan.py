@@ -15,11 +15,11 @@ from itertools import groupby
 import msgspec
 
 from runner.cells import Step, drafting_role, reference_step, steps_of
+from runner.drafter_names import UNCHECKED
 from runner.errors import UsageError
 from runner.estimate import time_limit_s
 from runner.executor import Pair, PlannedRun
 from runner.record import NO_DRAFT, EngineFacts, ModelFacts, Settings, fingerprint, run_identity
-from suites.drafters import UNCHECKED
 from suites.loader import Suite
 
 REFERENCE_EVERY = 20

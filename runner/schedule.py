@@ -16,6 +16,7 @@ import msgspec
 
 from runner.cells import drafting_role
 from runner.consistency import objection
+from runner.drafter_names import UNCHECKED
 from runner.errors import EngineError, ModelError, StudyError, WorkerError
 from runner.executor import Executor, Pair, PlannedRun, Session
 from runner.interrupt import Stop
@@ -23,7 +24,6 @@ from runner.plan import Plan
 from runner.record import Failure, MachineState, Measurement, RunRecord
 from runner.redact import Private, redact, redact_all
 from runner.study import Study
-from suites.drafters import UNCHECKED
 
 Cause = Literal["worker lost", "clock jump"]
 """Why an attempt does not count against the run itself."""

@@ -20,8 +20,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
+from runner.drafter_names import KNOWN, MODEL, drafter_spec
 from runner.errors import SuiteError, UsageError
-from suites.drafters import KNOWN, MODEL, drafter_spec
 from suites.roles import DRAFTS, TARGETS
 
 SUITES_DIR = Path(__file__).parent
@@ -46,7 +46,7 @@ class Axes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     drafts: list[str] = []
     """Draft models to load; a comparison is about one of them."""
     drafters: list[str] = msgspec.field(default_factory=lambda: [MODEL])
-    """Who drafts, each for every gamma (`suites.drafters`)."""
+    """Who drafts, each for every gamma (`runner.drafter_names`)."""
     gammas: list[Gamma] = []
     rollbacks: list[Rollback] = []
     """Target rollbacks to force, each for every gamma; empty: the cheapest that can be proved."""

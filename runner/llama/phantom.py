@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 
 from runner.decode import Choice, generate
+from runner.drafter_names import UNCHECKED
 from runner.errors import EngineError, UsageError
 from runner.executor import PlannedRun
 from runner.llama.context import Context
@@ -22,7 +23,6 @@ from runner.llama.greedy import greedy_choice
 from runner.llama.session import PairSession, measurement
 from runner.record import Measurement, UncheckedCounts
 from runner.worker import serve
-from suites.drafters import UNCHECKED
 
 
 class _Careless:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from runner.decode import Drafter, Generation, NoDraft, generate
+from runner.drafter_names import KNOWN, MODEL, DrafterSpec, drafter_spec
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
 from runner.errors import ModelError, UsageError
 from runner.executor import Pair, PlannedRun
@@ -21,11 +22,11 @@ from runner.llama.rollback import make_rollback
 from runner.llama.target import LlamaTarget
 from runner.prompts import prompt_tokens
 from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, UncheckedCounts, fingerprint
-from suites.drafters import KNOWN, MODEL, DrafterSpec, drafter_spec
 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
 _WARM_UP_TOKENS = 16
+_ORACLE_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -152,11 +153,21 @@ class PairSession:
         return VariedDrafter(drafter, cell.gamma, seed) if spec.kind == "varied" else drafter
 
     def _truth(self, cell: Cell, prompt: Sequence[int]) -> list[int]:
-        """The baseline's text, decoded untimed once a prompt."""
-        key = fingerprint(list(prompt), cell.n_predict_tokens)
+        """The text that this cell's batches lead to, decoded untimed: the baseline's, but for near-ties.
+
+        A batch rounds unlike single tokens and may decide a near-tie the other way; an oracle that went on
+        telling the baseline's text would be wrong from there on. So a sure oracle is run until it is right.
+        """
+        key = fingerprint(list(prompt), cell.n_predict_tokens, cell.gamma, cell.rollback)
         if key not in self._truths:
-            arm = self._arms[0, None]
-            self._truths[key] = _generate(arm, NoDraft(), prompt, 0, cell.n_predict_tokens).tokens
+            truth = _generate(self._arms[0, None], NoDraft(), prompt, 0, cell.n_predict_tokens).tokens
+            for _ in range(_ORACLE_ROUNDS):
+                sure = OracleDrafter(truth, 1.0, self.model.n_vocab, seed=0)
+                arm = self._arm(cell.gamma, cell.rollback)
+                told, truth = truth, _generate(arm, sure, prompt, cell.gamma, cell.n_predict_tokens).tokens
+                if told == truth:
+                    break
+            self._truths[key] = truth
         return self._truths[key]
 
 

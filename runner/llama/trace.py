@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from runner.errors import UsageError
 from runner.executor import PlannedRun
 from runner.llama.greedy import greedy_choice
 from runner.llama.session import PairSession
@@ -18,13 +17,11 @@ from runner.messages import Traced
 
 
 def trace(session: PairSession, planned: PlannedRun, text: Sequence[int]) -> Traced:
-    """The loaded draft's greedy guess at each token of `text`, decoded one by one as in drafting.
-
-    Raises UsageError when the pair has no draft.
-    """
+    """The loaded draft's greedy guess at each token of `text`, decoded one by one as in drafting."""
+    prompt = session.prompt_of(planned)
     if session.draft is None:
-        raise UsageError("a draft was to be traced and the pair has none")
-    context, prompt = session.draft.context, session.prompt_of(planned)
+        return Traced(prompt=prompt, guesses=[], pass_ns=[])
+    context = session.draft.context
     context.begin(prompt[:-1])
     guesses: list[int] = []
     pass_ns: list[int] = []
@@ -33,4 +30,4 @@ def trace(session: PairSession, planned: PlannedRun, text: Sequence[int]) -> Tra
         context.decode([token], n_outputs=1)
         guesses += greedy_choice(context.logits(1)).tokens
         pass_ns.append(time.monotonic_ns() - started)
-    return Traced(guesses=guesses, pass_ns=pass_ns)
+    return Traced(prompt=prompt, guesses=guesses, pass_ns=pass_ns)

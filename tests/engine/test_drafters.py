@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.decode import NoDraft, generate
+from runner.drafter_names import drafter_spec
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, shuffled_lengths
-from suites.drafters import drafter_spec
 from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
 
 prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6)

@@ -1,4 +1,4 @@
-"""Who can draft besides a draft model. Suites name them; `runner.drafters` and `runner.llama` are them.
+"""Who can draft besides a draft model: the names; `runner.drafters` and `runner.llama` hold the drafters.
 
 model               the comparison's draft model
 ngram               continues the last n-gram as it continued before (prompt lookup)

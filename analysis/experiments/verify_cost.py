@@ -1,0 +1,169 @@
+"""v(n): what one pass over n tokens costs, measured by the suite `verify-cost` with real continuation tokens.
+
+Each sweep run verifies every batch size equally often in random order, so position and drift hit all sizes alike;
+t₁ is the baseline of the same comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import brentq, isotonic_regression
+
+from analysis.accounting import pairs
+from analysis.load import FloatArray, Study
+from analysis.render import Column, Document, Row, Table
+from analysis.stats import Estimate, means
+from runner.drafter_names import SWEEP
+from runner.errors import DataError
+
+SUITE = "verify-cost"
+SHOWN = (1, 2, 3, 5, 9, 17, 33)
+GAMMAS = (4, 8, 16)
+NEARLY_FREE = 0.1
+"""One more token that costs less than this share of t₁ is called nearly free."""
+
+
+@dataclass(frozen=True)
+class CostCurve:
+    """v(n) of one target. `samples[n]` holds every measured pass over n tokens, in units of t₁."""
+
+    target: str
+    t1_ms: float
+    samples: Mapping[int, FloatArray]
+    prompts: Mapping[int, tuple[str, ...]]
+    """Prompt of each sample."""
+
+    def estimate(self, n_tokens: int) -> Estimate:
+        """v(n) with its interval. Raises DataError when no pass had n tokens."""
+        if n_tokens not in self.samples:
+            raise DataError(f"{self.target}: no pass over {n_tokens} tokens was measured; run the suite {SUITE}")
+        return means(self.samples[n_tokens], self.prompts[n_tokens], neutral=1.0)
+
+    def smooth(self) -> tuple[list[int], FloatArray]:
+        """Batch sizes and the monotone least-squares fit of v(n) through all samples."""
+        sizes = sorted(self.samples)
+        medians = [float(np.median(self.samples[size])) for size in sizes]
+        fit = isotonic_regression(medians, weights=[len(self.samples[size]) for size in sizes])
+        return sizes, np.asarray(fit.x)
+
+    def at(self, n_tokens: NDArray[np.floating[Any]]) -> FloatArray:
+        """v at any batch size, interpolated between measured ones; shape of `n_tokens`."""
+        sizes, fitted = self.smooth()
+        found: FloatArray = np.interp(n_tokens, sizes, fitted)
+        return found
+
+    def nearly_free_from(self) -> int | None:
+        """Smallest n at which one more token adds less than `NEARLY_FREE` t₁; None when there is none."""
+        sizes, fitted = self.smooth()
+        steps = np.diff(fitted) / np.diff(sizes)
+        return next((size for size, step in zip(sizes, steps, strict=False) if step < NEARLY_FREE), None)
+
+
+def cost_curves(study: Study) -> dict[str, CostCurve]:
+    """Target -> its curve, for every target that was swept; empty when none was."""
+    swept = pairs(study)
+    swept = swept[swept["draft"] == SWEEP]
+    return {
+        str(target): _curve(str(target), study, group)
+        for target, group in swept.groupby("target", sort=False)
+    }
+
+
+def _curve(target: str, study: Study, runs: pd.DataFrame) -> CostCurve:
+    values: dict[int, list[float]] = {}
+    prompts: dict[int, list[str]] = {}
+    for row, t1_ms, prompt in zip(runs.index, runs["t1_ms"], runs["prompt"], strict=True):
+        arrays = study.arrays[int(row)]
+        for drafted, verify_ns in zip(arrays.drafted.tolist(), arrays.verify_ns.tolist(), strict=True):
+            values.setdefault(drafted + 1, []).append(verify_ns / 1e6 / t1_ms)
+            prompts.setdefault(drafted + 1, []).append(str(prompt))
+    return CostCurve(
+        target=target,
+        t1_ms=float(runs["t1_ms"].median()),
+        samples={size: np.array(found) for size, found in values.items()},
+        prompts={size: tuple(found) for size, found in prompts.items()},
+    )
+
+
+def expected_tokens(acceptance: float, gamma: int) -> float:
+    """τ of independent acceptance with one probability: (1 - p^(γ+1)) / (1 - p). MoESD Eq. 5 times γ+1."""
+    return float(sum(acceptance**position for position in range(gamma + 1)))
+
+
+def break_even_acceptance(cost: float, gamma: int) -> float:
+    """Smallest per-token acceptance at which τ reaches `cost`, a cycle's cost in t₁; NaN when none does."""
+    if cost > gamma + 1:
+        return nan
+    if cost <= 1:
+        return 0.0
+    return float(brentq(lambda p: expected_tokens(p, gamma) - cost, 0.0, 1.0))
+
+
+def verify_cost_document(study: Study) -> Document:
+    """The tables of the suite. Raises DataError when it was not run."""
+    curves = cost_curves(study)
+    if not curves:
+        raise DataError(f"{study.name}: no batch size was swept; run `python -m runner suite {SUITE}`")
+    return Document(study.name, (_cost_table(curves), _break_even_table(study, curves)))
+
+
+def _cost_table(curves: Mapping[str, CostCurve]) -> Table:
+    columns = (
+        Column("target", "Target"),
+        Column("t1_ms", "t₁", "ms"),
+        *(Column(f"v{size}", f"v({size})", "factor") for size in SHOWN),
+        Column("free_from", "Nearly free from n", "count"),
+    )
+    notes = (
+        "v(n) is the time of one pass over n tokens divided by the baseline's time per token.",
+        f"Nearly free: one more token adds less than {NEARLY_FREE:.0%} of t₁ (monotone fit); empty: nowhere.",
+    )
+    return Table("verify-cost", "Cost of one pass over n tokens", columns, tuple(_cost_rows(curves)), notes)
+
+
+def _cost_rows(curves: Mapping[str, CostCurve]) -> Iterator[Row]:
+    for curve in curves.values():
+        shown = {f"v{size}": curve.estimate(size) for size in SHOWN if size in curve.samples}
+        yield {
+            "target": curve.target,
+            "t1_ms": curve.t1_ms,
+            **shown,
+            "free_from": curve.nearly_free_from(),
+        }
+
+
+def _break_even_table(study: Study, curves: Mapping[str, CostCurve]) -> Table:
+    columns = (
+        Column("target", "Target"),
+        Column("draft", "Draft"),
+        Column("draft_ratio", "T_D / t₁", "factor"),
+        *(Column(f"free{gamma}", f"free draft, γ {gamma}", "share") for gamma in GAMMAS),
+        *(Column(f"paid{gamma}", f"this draft, γ {gamma}", "share") for gamma in GAMMAS),
+    )
+    notes = (
+        "Break-even: the per-token acceptance at which speculation is as fast as the baseline.",
+        "Rollback and sampling are not counted. Empty: not even full acceptance would do.",
+    )
+    rows = tuple(_break_even_rows(study, curves))
+    return Table("break-even", "Acceptance that speculation needs to break even", columns, rows, notes)
+
+
+def _break_even_rows(study: Study, curves: Mapping[str, CostCurve]) -> Iterator[Row]:
+    for curve in curves.values():
+        for draft in curves.values():
+            if study.model(draft.target).parameters >= study.model(curve.target).parameters:
+                continue
+            ratio = draft.t1_ms / curve.t1_ms
+            row: dict[str, float | str] = {"target": curve.target, "draft": draft.target, "draft_ratio": ratio}
+            for gamma in GAMMAS:
+                verify = float(curve.at(np.array([gamma + 1.0]))[0])
+                row[f"free{gamma}"] = break_even_acceptance(verify, gamma)
+                row[f"paid{gamma}"] = break_even_acceptance(verify + gamma * ratio, gamma)
+            yield {key: None if value != value else value for key, value in row.items()}  # noqa: PLR0124
