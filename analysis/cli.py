@@ -14,6 +14,11 @@ COMMANDS: dict[str, str] = {
     "claims": "analysis.claims_command:claims",
     "tpot": "analysis.tpot.cli:tpot",
     "plots": "analysis.plots.command:plots",
+    "report": "analysis.report.command:report",
+    "verify-cost": "analysis.commands.experiments:verify_cost",
+    "oracle": "analysis.commands.experiments:oracle",
+    "rollback": "analysis.commands.experiments:rollback",
+    "phantom": "analysis.commands.experiments:phantom",
     "moesd": "analysis.moesd.cli:moesd",
 }
 """Command name -> `module:attribute` of its click command."""
