@@ -204,3 +204,12 @@ def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypa
         durable.write_atomically(target, b"new")
     assert target.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_who_reads_during_an_atomic_write_reads_the_old_file_whole(tmp_path: Path) -> None:
+    target = tmp_path / "manifest.json"
+    durable.write_atomically(target, b"old and whole")
+    with target.open("rb", buffering=0) as reader:
+        durable.write_atomically(target, b"new")
+        assert reader.read() == b"old and whole"
+    assert target.read_bytes() == b"new"
