@@ -1,4 +1,4 @@
-"""Each published finding gets the verdict that figures force: those of the tables, or of a study of known truth."""
+"""Each published finding gets the verdict that figures force: those of the tables, of a study of known truth."""
 
 from __future__ import annotations
 
