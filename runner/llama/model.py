@@ -8,6 +8,7 @@ from pathlib import Path
 import llama_cpp
 
 from runner.errors import ModelError
+from runner.gguf_facts import read_card
 from runner.llama.library import load_library, log_tail
 
 _ALL_LAYERS = 999
@@ -16,15 +17,21 @@ _ALL_LAYERS = 999
 class Model:
     """Weights of one GGUF, loaded once and shared by all contexts made from it.
 
-    Raises ModelError when the file is missing or llama.cpp cannot load it.
+    `experts_used` asks llama.cpp for another top-k than the GGUF's; whether it obeys, only
+    `runner.llama.routing.check_experts_used` knows. Raises ModelError when the file is missing, llama.cpp cannot
+    load it, or a dense model is asked for experts.
     """
 
-    def __init__(self, path: Path, *, n_gpu_layers: int) -> None:
+    def __init__(self, path: Path, *, n_gpu_layers: int, experts_used: int | None = None) -> None:
         if not path.is_file():
             raise ModelError(f"{path.name}: no such GGUF; see `python -m runner models list`")
         load_library()
         params = llama_cpp.llama_model_default_params()
         params.n_gpu_layers = _ALL_LAYERS if n_gpu_layers < 0 else n_gpu_layers
+        if experts_used is not None:
+            # llama.cpp reads the array while it loads, ctypes frees it with its last reference.
+            overrides = _experts_used_override(path, experts_used)
+            params.kv_overrides = overrides
         handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
             raise ModelError(
@@ -77,6 +84,21 @@ class Model:
         if self.handle:
             llama_cpp.llama_model_free(self.handle)
             self.handle = None
+
+
+def _experts_used_override(path: Path, experts_used: int) -> ctypes.Array[llama_cpp.llama_model_kv_override]:
+    """One override and the empty one that ends the list. Of any other type than INT, llama.cpp only logs it."""
+    card = read_card(path)
+    if not 1 <= experts_used <= card.n_experts:
+        raise ModelError(
+            f"{path.name}: {experts_used} experts per token were asked for, and a layer has {card.n_experts}; "
+            "choose a mixture of experts and at least 1"
+        )
+    overrides: ctypes.Array[llama_cpp.llama_model_kv_override] = (llama_cpp.llama_model_kv_override * 2)()
+    overrides[0].tag = llama_cpp.LLAMA_KV_OVERRIDE_TYPE_INT
+    overrides[0].key = f"{card.architecture}.expert_used_count".encode()
+    overrides[0].value.val_i64 = experts_used
+    return overrides
 
 
 def _last_words() -> str:

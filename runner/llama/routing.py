@@ -13,14 +13,17 @@ import numpy as np
 from llama_cpp import _ggml
 from numpy.typing import NDArray
 
-from runner.errors import ModelError
+from runner.errors import EngineError, ModelError
 from runner.llama.context import Context
 from runner.llama.greedy import greedy_choice
+from runner.llama.library import log_tail
 from runner.llama.model import Model
 from runner.record import Settings
 
 _NAME = re.compile(rb"ffn_moe_topk-(\d+)")
 _INT32_BYTES = 4
+_PROBE = "the quick brown fox jumps over the lazy dog"
+_PROBE_TOKENS = 8
 
 Experts = NDArray[np.int32]
 """Expert ids, shape (tokens, layers, experts used)."""
@@ -75,6 +78,25 @@ class RoutingContext:
         n_rows = 1 + (len(ids) - 1) // self.n_experts
         n_used = len(ids) - (n_rows - 1) * self.n_experts
         return np.stack([ids[row * self.n_experts : row * self.n_experts + n_used] for row in range(n_rows)])
+
+
+def check_experts_used(model: Model, settings: Settings, experts_used: int) -> None:
+    """Decode a few tokens and count the experts in their routing: an override that llama.cpp ignored shows here.
+
+    Raises EngineError when a token is not routed to `experts_used` distinct experts in every layer.
+    """
+    context = RoutingContext(model, settings)
+    try:
+        experts = context.experts_of(model.tokenize(_PROBE)[:_PROBE_TOKENS])
+    finally:
+        context.close()
+    found = {len(np.unique(layer)) for token in experts for layer in token}
+    if found != {experts_used}:
+        raise EngineError(
+            f"{model.name}: asked for {experts_used} experts per token, llama.cpp routes to "
+            f"{', '.join(map(str, sorted(found)))}: it ignored the override, so nothing was measured",
+            log_tail=log_tail(),
+        )
 
 
 def expert_count(model: Model) -> int:

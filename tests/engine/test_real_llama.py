@@ -222,7 +222,7 @@ def test_a_position_that_is_not_ours_is_an_error(hybrid_context):
     hybrid_context.decode([4], n_outputs=1)
     hybrid_context.position = 5
     with pytest.raises(EngineError, match="memory ends at position"):
-        hybrid_context._expect_end(9)
+        hybrid_context._expect_end()
 
 
 def test_a_full_context_is_an_error_with_a_remedy(tiny, settings):
