@@ -76,7 +76,7 @@ class FakeExecutor:
         """What the script says about this run, else success."""
         self.before_run(planned)
         self.events.append(f"run {planned.order}")
-        scripted = self._run_script[planned.order]
+        scripted = self._run_script.get(planned.order)
         answer = scripted.popleft() if scripted else measurement_of(planned, self._seed)
         if isinstance(answer, Exception):
             raise answer
