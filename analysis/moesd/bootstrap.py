@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.moesd.fit import SEED, Fit, descend
-from analysis.moesd.identify import n_free
+from analysis.moesd.identify import leverages, n_free
 from analysis.moesd.theory import FloatArray
 from analysis.moesd.times import Parameters, Points, speedup
 from runner.errors import DataError
 
 N_REFITS = 100
 LEVEL = 0.9
+MOST_LEVERAGE = 0.9
+"""A point that the curve passes through whatever its value says next to nothing about the error."""
 N_NOISE = 64
 """Every refit is combined with so many quantiles of the residuals, so no draw makes an interval ragged."""
 
@@ -24,7 +26,7 @@ class Refits:
 
     parameters: tuple[Parameters, ...]
     residuals: FloatArray
-    """Shape (m,), centred and widened for the parameters that the fit used up."""
+    """Shape (m,), as wide as if each point had not been fitted, and centred."""
     ridge_tokens: float
 
     def interval(self, points: Points, level: float = LEVEL) -> tuple[FloatArray, FloatArray]:
@@ -42,11 +44,11 @@ def refit(fit: Fit, n: int = N_REFITS, seed: int = SEED) -> Refits:
 
     DataError when as many parameters are free as there are points: nothing is left to judge the error by.
     """
-    spare = len(fit.grid) - n_free(fit)
-    if spare < 1:
+    if len(fit.grid) <= n_free(fit):
         raise DataError(f"{len(fit.grid)} points leave nothing to estimate the error from; fit more points")
-    residuals = fit.residuals(fit.grid)
-    residuals = (residuals - residuals.mean()) * np.sqrt(len(fit.grid) / spare)
+    # A fitted point pulls the curve towards itself: its residual is too small by the share of its leverage.
+    residuals = fit.residuals(fit.grid) / (1.0 - np.minimum(leverages(fit), MOST_LEVERAGE))
+    residuals -= residuals.mean()
     rng = np.random.default_rng(seed)
     modelled = fit.speedup(fit.grid.points)
     draws = (modelled + rng.choice(residuals, len(modelled)) for _ in range(n))

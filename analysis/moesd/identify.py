@@ -19,6 +19,8 @@ from analysis.moesd.times import Parameters
 Verdict = Literal["determined", "not identifiable", "on lower bound", "on upper bound"]
 
 _ON_BOUND = 1e-4
+_NOTHING = 1e-10
+"""Singular values below this share of the greatest are rounding."""
 _S = Parameters._fields.index("s")
 _N_TIMES = Parameters._fields.index("lam")
 
@@ -55,6 +57,13 @@ def n_free(fit: Fit) -> int:
     return sum(_side(fit, i) is None for i in range(N_PARAMETERS))
 
 
+def leverages(fit: Fit) -> FloatArray:
+    """How far each fitted point decides its own modelled value: diagonal of the hat matrix, shape (m,)."""
+    free = [_side(fit, i) is None for i in range(N_PARAMETERS)]
+    columns, singular, _ = np.linalg.svd(_relative_jacobian(fit)[:, free], full_matrices=False)
+    return np.asarray((columns[:, singular > _NOTHING * singular.max()] ** 2).sum(axis=1), dtype=np.float64)
+
+
 def scale_is_free(fit: Fit) -> bool:
     """True where no bound holds any time, so that all times are known only up to a common factor."""
     return all(_side(fit, i) is None for i in range(_N_TIMES))
@@ -75,16 +84,21 @@ def _side(fit: Fit, i: int) -> Verdict | None:
 
 def _relative_errors(fit: Fit, free: FloatArray) -> FloatArray:
     """From the Jacobian by relative change: a direction that moves no point has an infinite error."""
-    scale = np.array(fit.parameters)
-    scale[_S] -= 1.0
-    jacobian = speedup_gradient(fit.parameters, fit.grid.points, fit.ridge_tokens)[:, free] * scale[free]
-    _, singular, directions = np.linalg.svd(jacobian, full_matrices=True)
+    _, singular, directions = np.linalg.svd(_relative_jacobian(fit)[:, free], full_matrices=True)
     sizes = np.zeros(len(directions))
     sizes[: len(singular)] = singular
     noise = rmse(fit.residuals(fit.grid)) * np.sqrt(len(fit.grid) / max(len(fit.grid) - int(free.sum()), 1))
     with np.errstate(divide="ignore"):
-        along = np.where(sizes > 1e-10 * sizes.max(), noise / sizes, np.inf)
+        along = np.where(sizes > _NOTHING * sizes.max(), noise / sizes, np.inf)
     # A direction's error counts for a parameter by its share in it; no share of an infinite error is no error.
     shares = np.where(np.abs(directions) > 1e-8, np.abs(directions), 0.0)
     parts = np.where(shares > 0.0, along[:, None], 0.0) * shares
     return np.asarray(np.sqrt((parts**2).sum(axis=0)), dtype=np.float64)
+
+
+def _relative_jacobian(fit: Fit) -> FloatArray:
+    """d speedup / d ln p (for s: d ln(s − 1)) at the fitted points, shape (m, 10)."""
+    scale = np.array(fit.parameters)
+    scale[_S] -= 1.0
+    gradient = speedup_gradient(fit.parameters, fit.grid.points, fit.ridge_tokens)
+    return np.asarray(gradient * scale, dtype=np.float64)

@@ -14,7 +14,7 @@ from analysis.moesd.bootstrap import refit
 from analysis.moesd.facts import bounds
 from analysis.moesd.fit import draw_starts, fit, half_sse, rmse
 from analysis.moesd.gradient import cycle_gradient, forward_gradient, speedup_gradient
-from analysis.moesd.identify import n_free, scale_is_free, standings
+from analysis.moesd.identify import leverages, n_free, scale_is_free, standings
 from analysis.moesd.times import Parameters, Points, cycle_ms, forward_ms, speedup
 from runner.errors import DataError
 from tests.moesd.truth import FACTS, TRUTH, held_out_errors, noisy, published, true_grid
@@ -171,11 +171,23 @@ def test_more_noise_makes_parameters_less_certain():
     assert errors[0] < errors[1]
 
 
-def test_ninety_per_cent_intervals_hold_about_that_share_of_new_measurements(noisy_fit):
-    grid = noisy(true_grid(), 77)
-    low, high = refit(noisy_fit, 60).interval(grid.points, 0.9)
-    assert np.all(low < high)
-    assert 0.8 < np.mean((grid.speedup > low) & (grid.speedup < high)) < 0.98
+@pytest.mark.parametrize("stride", [11, 5])
+def test_ninety_per_cent_intervals_hold_about_that_share_of_new_measurements(stride):
+    held = []
+    for seed in range(5):
+        found = fit(noisy(true_grid(), seed).every(stride), FACTS, MAX_REJECT_MS)
+        fresh = noisy(true_grid(), 1000 + seed)
+        low, high = refit(found, 30).interval(fresh.points, 0.9)
+        assert np.all(low < high)
+        held.append(np.mean((fresh.speedup > low) & (fresh.speedup < high)))
+    assert np.mean(held) == pytest.approx(0.9, abs=0.07)
+
+
+def test_leverages_sum_to_the_directions_that_the_points_determine(noisy_fit):
+    held = leverages(noisy_fit)
+    assert np.all((held >= 0) & (held <= 1))
+    # One direction, the common scale of the times, is determined only where a bound holds a time.
+    assert held.sum() == pytest.approx(n_free(noisy_fit) - scale_is_free(noisy_fit))
 
 
 def test_a_wider_level_gives_a_wider_interval(noisy_fit):
