@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,22 +19,27 @@ from runner.executor import Executor, Pair
 from runner.gguf_facts import read_card
 from runner.machine.darwin import MacProbes
 from runner.machine.source import Source, SystemSource, attempt
-from runner.record import NO_DRAFT, MachineFacts, MachineState, Settings
+from runner.record import NO_DRAFT, EngineFacts, MachineFacts, MachineState, Settings
 from runner.units import scaled
 from runner.wiring import FoundFamily, Wiring
+
+
+CheckPair = Callable[[Path, Path], None]
+"""Target and draft -> nothing, or a ModelError."""
 
 
 def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None = None) -> Iterator[Line]:
     """Every check, cheap ones first; models are loaded only at the end, and only if nothing failed before."""
     source = source or SystemSource()
     machine = wiring.machine_facts()
-    lines = [*environment_lines(machine, wiring, wish.out or STUDIES, source)]
+    state = wiring.machine_state()
+    lines = [*environment_lines(machine, state, wiring.engine_facts, wish.out or STUDIES, source)]
     yield from lines
     try:
         family = family_of(wish, designed.steps, wiring)
         settings = settings_of(wish, designed.n_ctx_tokens, machine)
-        capacity = capacity_of(machine, wiring.machine_state(), source)
-        found = [_family_line(family), *pair_lines(designed.steps, family, settings, capacity, wiring)]
+        capacity = capacity_of(machine, state, source)
+        found = [_family_line(family), *pair_lines(designed.steps, family, settings, capacity, wiring.check_pair)]
     except ModelError as error:
         found = [fail("models", str(error), "see `python -m runner models list` and `models check`")]
     yield from found
@@ -43,17 +48,18 @@ def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None 
         yield from rollback_lines(pairs_of(designed.steps), family.paths, executor)
 
 
-def environment_lines(machine: MachineFacts, wiring: Wiring, out: Path, source: Source) -> Iterator[Line]:
-    """Machine, llama.cpp build and state: what can be said without a model."""
-    state = wiring.machine_state()
+def environment_lines(
+    machine: MachineFacts, state: MachineState, ask: Callable[[], EngineFacts], out: Path, source: Source
+) -> Iterator[Line]:
+    """Machine, llama.cpp build and state: what can be said without a model. `ask` starts a llama.cpp."""
     yield from hardware_lines(machine, out)
-    yield from engine_lines(wiring.engine_facts, machine, source)
+    yield from engine_lines(ask, machine, source)
     yield from state_lines(state)
     yield load_line(other_load(), state.load_1min)
 
 
 def pair_lines(
-    steps: Iterable[Step], family: FoundFamily, settings: Settings, capacity: Capacity, wiring: Wiring
+    steps: Iterable[Step], family: FoundFamily, settings: Settings, capacity: Capacity, check_pair: CheckPair
 ) -> list[Line]:
     """Vocabulary and memory of every pair. Raises ModelError for a file that cannot be read."""
     pairs = pairs_of(steps)
@@ -61,7 +67,7 @@ def pair_lines(
     cards = {role: read_card(family.paths[role]) for role in roles}
     drafted = [pair for pair in pairs if pair.draft in cards]
     strange = [pair for pair in drafted if cards[pair.target].vocab_sha256 != cards[pair.draft].vocab_sha256]
-    lines = [_vocabulary_line(pair, family, wiring) for pair in strange]
+    lines = [_vocabulary_line(pair, family, check_pair) for pair in strange]
     if drafted and not strange:
         lines.append(ok("vocabulary", f"the same for target and draft in all {len(drafted)} pairs"))
     needs = {str(pair): need_of(pair, cards, settings) for pair in pairs}
@@ -141,9 +147,9 @@ def _family_line(family: FoundFamily) -> Line:
     return ok("models", f"{family.name} ({family.reason}): {len(files)} files, {scaled(size, 'B')}")
 
 
-def _vocabulary_line(pair: Pair, family: FoundFamily, wiring: Wiring) -> Line:
+def _vocabulary_line(pair: Pair, family: FoundFamily, check_pair: CheckPair) -> Line:
     try:
-        wiring.check_pair(family.paths[pair.target], family.paths[pair.draft])
+        check_pair(family.paths[pair.target], family.paths[pair.draft])
     except ModelError as error:
         return fail("vocabulary", f"{pair}: {error}", "see `python -m runner models check`")
     return ok("vocabulary", f"{pair}: the same")
