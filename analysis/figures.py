@@ -60,4 +60,5 @@ def _format_of(path: Path) -> FigureFormat:
     for form in FORMATS:
         if form == ending:
             return form
-    raise UsageError(f"{path}: a plot is written as {', '.join(FORMATS[:-1])} or {FORMATS[-1]}; give the file such an ending")
+    known = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+    raise UsageError(f"{path}: a plot is written as {known}; give the file such an ending")

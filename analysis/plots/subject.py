@@ -10,7 +10,7 @@ from analysis.decompose import Decomposition, decompose_one
 from analysis.load import Study
 from analysis.summary import label
 
-CONTROLLED = ("verify-cost", "oracle", "ngram", "rollback", "routing", "phantom")
+CONTROLLED = ("verify-cost", "oracle", "ngram", "rollback", "rollback-plain", "routing", "phantom")
 """Suites that set one cause at a time; figures of the main matrix leave them out."""
 
 

@@ -11,35 +11,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.configurations import Configuration
+from analysis.experiments.verify_cost import CostCurve, cost_curves
 from analysis.load import FloatArray, Study
 from analysis.moesd.theory import experts_loaded
 from analysis.plots.style import MARKERS, QUIET, SERIES, finish, legend_below, panels, points, whole_numbers
 from analysis.plots.subject import Subject
 from analysis.stats import Estimate, means
 from analysis.summary import label
+from runner.drafter_names import SWEEP
 from runner.record import MachineFacts, ModelFacts
-
-SUITE = "verify-cost"
-MIN_CYCLES = 2
-"""Cycles of one size that a run must have before their mean counts."""
-MIN_SHARE = 0.3
-"""Share of the runs that must have a size before it is shown: the last cycles of a run draft odd numbers."""
 
 
 def verify_cost_figure(subject: Subject) -> Figure | None:
     """A panel per target: v measured, what reading predicts, and the bandwidth limit. None without SD runs."""
-    shown = _shown(subject)
+    curves = cost_curves(subject.study)
+    shown = [one for one in subject.found if one.draft == SWEEP and len(one.pairs)] or subject.main
     targets = list(dict.fromkeys(one.target for one in shown))
     if not targets:
         return None
     figure, axes = panels(len(targets))
     for place, (axis, target) in enumerate(zip(axes, targets, strict=True)):
-        _draw(axis, subject.study, [one for one in shown if one.target == target], place)
+        _draw(axis, subject.study, [one for one in shown if one.target == target], curves.get(target), place)
     for axis in axes:
         axis.set(xlabel="Tokens verified in one pass (n)", ylabel="Verify ratio v(n), in t₁")
         finish(axis)
@@ -49,31 +45,20 @@ def verify_cost_figure(subject: Subject) -> Figure | None:
     return figure
 
 
-def _shown(subject: Subject) -> Sequence[Configuration]:
-    """The suite that sweeps n where it was run, else every configuration of the main matrix."""
-    swept = [one for one in subject.found if one.suite == SUITE and len(one.pairs)]
-    return swept or subject.main
+def _costs(curve: CostCurve | None, mine: Sequence[Configuration]) -> dict[float, Estimate]:
+    """v by tokens verified in one pass: every size that was swept, else one point per configuration."""
+    if curve is not None:
+        return {float(size): curve.estimate(size) for size in sorted(curve.samples)}
+    return {_mean_size(one): means(one.column("v"), one.prompts) for one in mine}
 
 
-def costs_by_tokens(study: Study, mine: Sequence[Configuration]) -> dict[int, Estimate]:
-    """v(n) by tokens verified in one pass, from every cycle that verified n; thin ends of a run are left out."""
-    pairs = pd.concat([one.pairs for one in mine])
-    sizes = np.unique(np.concatenate([study.arrays[row].drafted for row in pairs.index]))
-    found = {}
-    for drafted in sizes:
-        chosen = [(row, study.arrays[row].drafted == drafted) for row in pairs.index]
-        used = [(row, mask) for row, mask in chosen if mask.sum() >= MIN_CYCLES]
-        if drafted == 0 or len(used) < MIN_SHARE * len(pairs):
-            continue
-        ms = np.array([study.arrays[row].verify_ns[mask].mean() / 1e6 for row, mask in used])
-        rows = pairs.loc[[row for row, _ in used]]
-        found[int(drafted) + 1] = means(ms / rows["t1_ms"].to_numpy(dtype=float), list(rows["prompt"]))
-    return found
+def _mean_size(one: Configuration) -> float:
+    return float(np.mean(1 + one.column("drafted_tokens") / one.column("n_cycles")))
 
 
-def _draw(axis: Axes, study: Study, mine: Sequence[Configuration], place: int) -> None:
+def _draw(axis: Axes, study: Study, mine: Sequence[Configuration], curve: CostCurve | None, place: int) -> None:
     facts, machine = study.model(mine[0].target), study.manifest.machine
-    measured = costs_by_tokens(study, mine)
+    measured = _costs(curve, mine)
     n = np.arange(1.0, max(measured, default=1) + 1.5)
     read = bytes_read(facts, n)
     points(axis, list(measured), list(measured.values()), color=SERIES[place % len(SERIES)],
