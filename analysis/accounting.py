@@ -22,8 +22,8 @@ COMPARISON = ("suite", "target", "pair_draft", "prompt", "block")
 NEAR_TIE_MARGIN_LOGITS = 0.25
 """A first difference where the baseline's two best logits lie closer than this is rounding, not error.
 
-Verifying a batch rounds differently from decoding one by one: on a Q4_K_M mixture the greedy choice first flipped
-at margins of 0.02-0.06, against a median margin above 10. Four times the largest of these; a wrong state moves
+Verifying a batch rounds differently from decoding one by one: on Q4_K_M mixtures the greedy choice first flipped
+at margins of 0.02-0.06, where the median margin was 2 to 10. Four times the largest of these; a wrong state moves
 logits by more than that.
 """
 

@@ -23,7 +23,7 @@ _KEY = ["suite", "target", "draft", "gamma"]
 class Configuration:
     """All runs of one target, draft and gamma in one suite.
 
-    `pairs` (see `accounting.pairs`) holds the runs that figures average: completed, paired, sound, not broken. The
+    `pairs` (see `accounting.pairs`) holds the runs that figures average: completed, paired, sound, lossless. The
     others are only counted, so that they stay visible.
     """
 
@@ -112,12 +112,11 @@ def _doubts(found: Sequence[Configuration]) -> Iterator[Caveat]:
     near = sum(one.n_near_ties for one in found)
     if failed:
         yield Caveat(
-            "failed-runs", f"{failed} speculative runs failed or lost their baseline: counted, not averaged"
+            "failed-runs", failed, f"Failed or without a baseline: {failed} runs, counted, not averaged."
         )
     if broken:
-        yield Caveat(
-            "broken-runs",
-            f"{broken} runs gave another output than their baseline: counted as failed, not averaged",
-        )
+        text = f"Another output than the baseline's, or times that do not add up: {broken} runs, not averaged."
+        yield Caveat("broken-runs", broken, text)
     if near:
-        yield Caveat("near-ties", f"{near} runs left the baseline's output at a near-tie: rounding, not an error")
+        text = f"Output left the baseline's at a near-tie: {near} runs; that is rounding, not an error."
+        yield Caveat("near-ties", near, text)

@@ -19,6 +19,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 from analysis.stats import Caveat, Estimate
@@ -76,12 +77,12 @@ def render(document: Document, form: Format) -> str:
 
 
 def caveats_of(tables: Iterable[Table]) -> tuple[str, ...]:
-    """Each caveat that the estimates of the tables carry, once, in a fixed order."""
+    """What the estimates of the tables leave in doubt: of each kind the worst, once, in a fixed order."""
     found: set[Caveat] = set()
     for table in tables:
         for row in table.rows:
             found.update(*(value.caveats for value in row.values() if isinstance(value, Estimate)))
-    return tuple(caveat.text for caveat in sorted(found))
+    return tuple(max(same).text for _, same in groupby(sorted(found), key=lambda caveat: caveat.kind))
 
 
 # --- Markdown

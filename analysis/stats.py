@@ -38,9 +38,11 @@ CaveatKind = Literal["one-prompt", "few-blocks", "broken-runs", "near-ties", "fa
 
 @dataclass(frozen=True, order=True)
 class Caveat:
-    """A doubt about a figure, as a value; whoever renders says it once."""
+    """A doubt about a figure, as a value; whoever renders says the worst of each kind once."""
 
     kind: CaveatKind
+    weight: int
+    """The larger, the worse."""
     text: str
 
 
@@ -164,14 +166,12 @@ def _estimate(
 def _caveats(n_prompts: int, n_blocks: int) -> tuple[Caveat, ...]:
     found = []
     if n_prompts == 1:
-        found.append(Caveat("one-prompt", "one prompt only: the interval says nothing about other prompts"))
+        found.append(Caveat("one-prompt", 1, "One prompt only: its interval says nothing about other prompts."))
     if n_blocks < MIN_BLOCKS:
-        found.append(
-            Caveat(
-                "few-blocks",
-                f"{n_blocks} blocks: intervals are rough below {MIN_BLOCKS}; use --repeats {MIN_BLOCKS}",
-            )
+        text = (
+            f"As few as {n_blocks} block(s): intervals are rough below {MIN_BLOCKS}; use --repeats {MIN_BLOCKS}."
         )
+        found.append(Caveat("few-blocks", MIN_BLOCKS - n_blocks, text))
     return tuple(found)
 
 

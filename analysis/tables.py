@@ -92,7 +92,7 @@ def study_notes(study: Study, found: Sequence[Configuration]) -> tuple[str, ...]
     """What a reader of any table of the study must know: doubts about runs, unreadable lines, and the family."""
     notes = [caveat.text for caveat in doubts(found)]
     if study.notes:
-        notes.append(f"{len(study.notes)} lines of the run log could not be read; `audit` names them")
+        notes.append(f"Lines of the run log that cannot be read: {len(study.notes)}; `audit` names them.")
     if study.manifest.family == "synthetic":
         notes.append(SYNTHETIC_NOTE)
     return tuple(notes)

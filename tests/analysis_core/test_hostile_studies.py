@@ -38,9 +38,9 @@ def cycles(draw):
 
 
 def answers(study):
-    for ask in (study_tables, decompose_document):
+    for document in (study_tables(study), decompose_document(study)):
         for form in FORMATS:
-            render(ask(study), form)
+            render(document, form)
     json.loads(render(compare_published(study).document, "json"))
     compare_studies(study, study)
 

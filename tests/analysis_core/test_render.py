@@ -33,8 +33,13 @@ def test_markdown_shows_the_interval_and_marks_what_is_undecided():
 
 def test_a_caveat_of_many_cells_is_said_once():
     tables = document({"speedup": DECIDED}, {"speedup": OPEN}).tables
-    assert caveats_of(tables) == ("2 blocks: intervals are rough below 6; use --repeats 6",)
+    assert caveats_of(tables) == ("As few as 2 block(s): intervals are rough below 6; use --repeats 6.",)
     assert render(document({"speedup": DECIDED}, {"speedup": OPEN}), "md").count("intervals are rough") == 1
+
+
+def test_of_several_caveats_of_a_kind_the_worst_is_said():
+    one = ratios([0.1, 0.2], ["a", "b"])
+    assert caveats_of(document({"speedup": DECIDED}, {"speedup": one}).tables)[0].startswith("As few as 1 block")
 
 
 def test_notes_of_the_table_and_of_the_document_are_both_rendered():
