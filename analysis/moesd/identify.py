@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis.moesd.fit import Fit, rmse
 from analysis.moesd.gradient import N_PARAMETERS, speedup_gradient
@@ -82,7 +83,7 @@ def _side(fit: Fit, i: int) -> Verdict | None:
     return "on upper bound" if high - value <= slack else None
 
 
-def _relative_errors(fit: Fit, free: FloatArray) -> FloatArray:
+def _relative_errors(fit: Fit, free: NDArray[np.bool_]) -> FloatArray:
     """From the Jacobian by relative change: a direction that moves no point has an infinite error."""
     _, singular, directions = np.linalg.svd(_relative_jacobian(fit)[:, free], full_matrices=True)
     sizes = np.zeros(len(directions))
