@@ -88,6 +88,7 @@ def inspect_gguf(path: Path, role: str) -> ModelFacts:
         n_experts=card.n_experts,
         n_experts_used=card.n_experts_used,
         vocab_sha256=card.vocab_sha256,
+        recurrent_state_bytes=card.recurrent_state_bytes,
     )
 
 
@@ -123,9 +124,7 @@ def read_card(path: Path) -> GgufCard:
     )
 
 
-def count_weights(
-    tensors: Iterable[TensorSize], *, n_layers: int, experts: int, experts_used: int
-) -> Weights:
+def count_weights(tensors: Iterable[TensorSize], *, n_layers: int, experts: int, experts_used: int) -> Weights:
     """Parameters and bytes, total and per decoded token; `n_layers` are those that plain decoding runs."""
     listed = list(tensors)
     tied = not any(tensor.name == "output.weight" for tensor in listed)

@@ -88,6 +88,8 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     n_experts: int
     n_experts_used: int
     vocab_sha256: str
+    recurrent_state_bytes: int = 0
+    """State of all recurrent layers for one sequence, in f32; snapshots keep it 1 + n_rs_seq times."""
 
 
 class EngineFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

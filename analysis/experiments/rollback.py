@@ -23,6 +23,7 @@ def rollback_document(study: Study) -> Document:
     groups = runs.groupby(["target", "gamma", "target_rollback"], sort=True)
     columns = (
         Column("target", "Target"),
+        Column("state_mib", "State (MiB)", "factor"),
         Column("gamma", "γ", "count"),
         Column("rollback", "Rollback"),
         Column("rollback_ms", "ms per cycle", "ms"),
@@ -32,18 +33,20 @@ def rollback_document(study: Study) -> Document:
     )
     notes = (
         "ms per cycle: marking before the pass and rolling back after it, decoding kept tokens again included.",
+        "State: recurrent state of one sequence; snapshots keep γ + 1 of them.",
         "What keeping snapshots costs inside the pass shows in v.",
     )
-    rows = tuple(_row(group) for _, group in groups)
+    rows = tuple(_row(study, group) for _, group in groups)
     table = Table("rollback", "Cost of taking rejected tokens back", columns, rows, notes)
     return Document(study.name, (table,))
 
 
-def _row(group: pd.DataFrame) -> Row:
+def _row(study: Study, group: pd.DataFrame) -> Row:
     first, prompts = group.iloc[0], list(group["prompt"])
     per_cycle_ms = (group["rollback_ns"] / group["n_cycles"] / 1e6).to_numpy(float)
     return {
         "target": str(first["target"]),
+        "state_mib": study.model(str(first["target"])).recurrent_state_bytes / 2**20,
         "gamma": int(first["gamma"]),
         "rollback": str(first["target_rollback"]),
         "rollback_ms": float(per_cycle_ms.mean()),
