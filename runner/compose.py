@@ -46,6 +46,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     models_dir: Path | None = None
     roles: dict[str, Path] = {}
     rerun: Literal["failed"] | None = None
+    despite_doctor: bool = False
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):

@@ -47,8 +47,14 @@ def _run(wish: Wish, designed: Design, family: FoundFamily, folder: Path, wiring
     private = of_this_machine()
     machine = wiring.machine_facts()
     settings = compose.settings_of(wish, designed.n_ctx_tokens, machine)
+    engine = wiring.engine_facts()
+    if not wish.despite_doctor:
+        for warning in wiring.examine(
+            designed.steps, family, settings=settings, machine=machine, engine=engine, out=folder
+        ):
+            _say(f"doctor: {warning}")
     arguments = redact_all(wish.arguments, private)
-    plan, manifest = compose.fix(designed, family, settings, machine, wiring.engine_facts(), arguments=arguments)
+    plan, manifest = compose.fix(designed, family, settings, machine, engine, arguments=arguments)
     executor = wiring.make_executor(family.paths, settings)
     with Study(folder, manifest, [run.run_id for run in plan.runs]) as study:
         wanted = missing_or_failed_runs(plan, study) if wish.rerun else missing_runs(plan, study)

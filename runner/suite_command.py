@@ -11,7 +11,7 @@ from runner import plan_view
 from runner.compose import Wish
 from runner.errors import UsageError
 from runner.measure import INTERRUPTED, measure
-from runner.wiring import real_wiring
+from runner.wiring import DESPITE_DOCTOR, real_wiring
 
 LIST = "list"
 _ARGUMENTS = "specstudy.arguments"
@@ -55,6 +55,7 @@ def _roles(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, 
 @click.option("--out", type=_FOLDER, help="Study folder; an existing study is continued.")
 @click.option("--models-dir", type=_FOLDER, help="Folder with the real models' GGUF files.")
 @click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=PATH", help="GGUF of a role.")
+@click.option(DESPITE_DOCTOR, is_flag=True, help="Start even where `doctor` says that it is worthless.")
 @click.option("--rerun", type=click.Choice(["failed"]), help="Run failed runs of --out again; all are kept.")
 @click.pass_context
 def suite(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None:

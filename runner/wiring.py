@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,14 @@ from typing import Literal, Protocol
 
 import click
 
+from runner.cells import Step
 from runner.executor import Executor
 from runner.record import EngineFacts, MachineFacts, MachineState, ModelFacts, Settings
 
 FamilyName = Literal["auto", "qwen3.5", "synthetic"]
+
+DESPITE_DOCTOR = "--despite-doctor"
+"""The option that starts a study although the doctor calls it worthless."""
 
 
 class FoundFamily(Protocol):
@@ -40,6 +44,28 @@ class ResolveFamily(Protocol):
     ) -> FoundFamily: ...
 
 
+class Examine(Protocol):
+    """Looks at machine, build and memory before a study starts; returns warnings to show.
+
+    Raises UsageError when a study would be worthless.
+    """
+
+    def __call__(
+        self,
+        steps: Sequence[Step],
+        family: FoundFamily,
+        *,
+        settings: Settings,
+        machine: MachineFacts,
+        engine: EngineFacts,
+        out: Path,
+    ) -> list[str]: ...
+
+
+def _unexamined(*_positional: object, **_named: object) -> list[str]:
+    return []
+
+
 @dataclass(frozen=True)
 class Wiring:
     """The parts of a study that reach outside this package's own logic."""
@@ -53,6 +79,7 @@ class Wiring:
     kept_awake: Callable[[], AbstractContextManager[object]]
     tables: Callable[[Path], str]
     """Study folder -> its tables as text. Raises StudyError."""
+    examine: Examine = _unexamined
 
 
 def real_wiring() -> Wiring:
@@ -70,6 +97,7 @@ def real_wiring() -> Wiring:
         machine_state=machine_state,
         kept_awake=kept_awake,
         tables=_tables,
+        examine=_examine,
     )
 
 
@@ -82,6 +110,32 @@ def _resolve_family(
         click.echo(line, err=True)
 
     return resolve_family(name, models_dir=models_dir, overrides=overrides, roles=roles, on_progress=tell)
+
+
+def _examine(
+    steps: Sequence[Step],
+    family: FoundFamily,
+    *,
+    settings: Settings,
+    machine: MachineFacts,
+    engine: EngineFacts,
+    out: Path,
+) -> list[str]:
+    from runner.doctor.gate import before_study, refuse_worthless  # noqa: PLC0415
+    from runner.machine import machine_state  # noqa: PLC0415
+    from runner.models import check_pair  # noqa: PLC0415
+
+    lines = before_study(
+        steps,
+        family,
+        settings=settings,
+        machine=machine,
+        state=machine_state(),
+        engine=engine,
+        check_pair=check_pair,
+        out=out,
+    )
+    return [f"{line.check}: {line.finding}" for line in refuse_worthless(lines, DESPITE_DOCTOR)]
 
 
 def _tables(folder: Path) -> str:

@@ -23,7 +23,6 @@ from runner.record import NO_DRAFT, EngineFacts, MachineFacts, MachineState, Set
 from runner.units import scaled
 from runner.wiring import FoundFamily, Wiring
 
-
 CheckPair = Callable[[Path, Path], None]
 """Target and draft -> nothing, or a ModelError."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 
-from runner.errors import ModelError
+from runner.errors import EngineError, ModelError
+from runner.gguf_facts import inspect_gguf
 from runner.record import EngineFacts, MachineFacts, MachineState
 from runner.wiring import Wiring
 from tests.machine.recorded import RecordedLinux, RecordedMac
@@ -45,10 +46,16 @@ class Family:
 
     def __init__(self, paths):
         self.paths = paths
-        self.facts = {}
+
+    @property
+    def facts(self):
+        return {role: inspect_gguf(path, role) for role, path in self.paths.items()}
 
 
 class Session:
+    def run(self, planned):
+        raise EngineError("this world decodes nothing")
+
     def close(self):
         pass
 
