@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
 from runner.errors import DataError, StoreError
-from runner.lines import decode_line
+from runner.grid_record import Logged
+from runner.lines import decode_line_as
 from runner.record import RunRecord, Status
+
+LogEntry: TypeAlias = RunRecord | Logged
+
+
+class Log(msgspec.Struct, frozen=True):
+    """A file of records of one kind, beside the manifest."""
+
+    name: str
+    kind: type[LogEntry]
+
+
+RUNS = Log("runs.jsonl", RunRecord)
 
 
 class Past(msgspec.Struct, frozen=True):
@@ -28,8 +42,8 @@ class History(msgspec.Struct, frozen=True):
     """What follows the last whole line: a record that was being written when the process ended, or nothing."""
 
 
-def read_history(path: Path) -> History:
-    """Read a run log that may end in the middle of a line; a missing file is an empty log.
+def read_history(path: Path, kind: type[LogEntry] = RunRecord) -> History:
+    """Read a log of `kind` that may end in the middle of a line; a missing file is an empty log.
 
     Raises StoreError when a whole line is not a record of this study's schema. Raises OSError.
     """
@@ -41,12 +55,12 @@ def read_history(path: Path) -> History:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return History(past, whole, line)
-            note(past, _record(line, f"{path.parent.name}/{path.name}:{number}"))
+            note(past, _record(kind, line, f"{path.parent.name}/{path.name}:{number}"))
             whole += len(line)
     return History(past, whole, b"")
 
 
-def note(past: dict[str, Past], record: RunRecord) -> None:
+def note(past: dict[str, Past], record: LogEntry) -> None:
     """Enter one record: a higher attempt supersedes the lower ones."""
     known = past.get(record.run_id)
     if known is None or record.attempt > known.attempt:
@@ -59,8 +73,8 @@ def _shared(attempt: int, status: Status) -> Past:
     return Past(attempt, status)
 
 
-def _record(line: bytes, where: str) -> RunRecord:
+def _record(kind: type[LogEntry], line: bytes, where: str) -> LogEntry:
     try:
-        return decode_line(line, where)
+        return decode_line_as(kind, line, where)
     except DataError as error:
         raise StoreError(f"{error}. Nothing is added to a damaged study; use another --out") from None

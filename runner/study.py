@@ -4,6 +4,8 @@
     runs.jsonl          one record a line, only ever appended to
     runs.torn-N.jsonl   what a crash left of a line, moved aside
 
+An experiment outside the matrix has another log than `runs.jsonl` (`runner.grid_record`), kept the same way.
+
 Nothing is written before `begin`: until then a refusal leaves no trace. A folder that was begun is continued by
 the same command, and by no other (issue 9).
 """
@@ -23,13 +25,12 @@ import msgspec
 from runner.differences import differences
 from runner.durable import flush_folder, flush_to_disk, write_all, write_atomically, write_new
 from runner.errors import StoreError
-from runner.history import History, Past, note, read_history
+from runner.history import RUNS, History, Log, LogEntry, Past, note, read_history
 from runner.lines import encode_line
 from runner.locks import hold
-from runner.record import Manifest, RunRecord
+from runner.record import Manifest
 
 MANIFEST_FILE = "manifest.json"
-RUNS_FILE = "runs.jsonl"
 LOCK_FILE = "study.lock"
 
 _REMEDIES = {
@@ -44,8 +45,9 @@ _REMEDIES = {
 class Study:
     """An open study folder, used in a `with` block: entering checks it, `begin` makes it ready to append."""
 
-    def __init__(self, folder: Path, manifest: Manifest, run_ids: Collection[str]) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, run_ids: Collection[str], log: Log = RUNS) -> None:
         self.folder = folder
+        self._log = log
         self._manifest = manifest
         self._run_ids = frozenset(run_ids)
         self._past: dict[str, Past] = {}
@@ -84,7 +86,7 @@ class Study:
                 self._create()
             self._open_log()
 
-    def append(self, record: RunRecord) -> None:
+    def append(self, record: LogEntry) -> None:
         """Add one record; it is on the disk when this returns.
 
         Raises StoreError when it cannot be written whole: then nothing of it is left in the log.
@@ -130,17 +132,17 @@ class Study:
 
     @property
     def _runs_path(self) -> Path:
-        return self.folder / RUNS_FILE
+        return self.folder / self._log.name
 
     def _resume(self) -> None:
         self._lock()
         self._refuse_other_manifest()
-        history = read_history(self._runs_path)
+        history = read_history(self._runs_path, self._log.kind)
         strangers = history.past.keys() - self._run_ids
         if strangers:
             raise StoreError(
-                f"{self.folder}: {RUNS_FILE} holds run {min(strangers)}, which is not in the plan; it was copied"
-                " from elsewhere or edited. Use another --out"
+                f"{self.folder}: {self._log.name} holds run {min(strangers)}, which is not in the plan; it was"
+                " copied from elsewhere or edited. Use another --out"
             )
         self._past = history.past
         if history.torn:
@@ -204,7 +206,7 @@ class Study:
 
     def _move_aside(self, history: History) -> None:
         number = 1
-        while (aside := self.folder / f"runs.torn-{number}.jsonl").exists():
+        while (aside := self._runs_path.with_suffix(f".torn-{number}.jsonl")).exists():
             number += 1
         write_new(aside, history.torn)
         with self._runs_path.open("r+b") as file:

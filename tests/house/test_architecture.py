@@ -13,6 +13,7 @@ PACKAGES = ("runner", "suites", "analysis")
 FLOOR = {
     "runner.record",
     "runner.errors",
+    "runner.grid_record",
     "runner.lines",
     "runner.paths",
     "runner.drafter_names",
