@@ -85,13 +85,6 @@ def test_the_peak_moves_to_larger_batches_as_experts_get_sparser(published_fit):
     assert peaks[0] < peaks[-1]
 
 
-def test_target_efficiency_agrees_with_the_paper_s_though_it_was_never_fitted(published_fit):
-    batch = np.array([1.0, 8, 16, 32, 60, 100])
-    printed = np.array([0.543, 0.704, 0.828, 0.762, 0.585, 0.435])
-    curve = predict(published_fit.parameters, refit(published_fit, 2), setting(), batch)
-    assert np.sqrt(np.mean((curve.target_efficiency - printed) ** 2)) < 0.08
-
-
 def test_saturation_names_the_batch_that_loads_nearly_all_experts():
     assert saturated_at(setting()) == 23
     assert saturated_at(setting(used=64)) == 1
