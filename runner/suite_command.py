@@ -11,6 +11,7 @@ from runner import plan_view
 from runner.compose import Wish
 from runner.errors import UsageError
 from runner.measure import INTERRUPTED, measure
+from runner.role_option import models_dir_option, role_option
 from runner.wiring import DESPITE_DOCTOR, real_wiring
 
 LIST = "list"
@@ -24,16 +25,6 @@ class _Remembering(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.meta[_ARGUMENTS] = ("suite", *args)
         return super().parse_args(ctx, args)
-
-
-def _roles(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
-    roles = {}
-    for value in values:
-        role, separator, path = value.partition("=")
-        if not (role and separator and path):
-            raise UsageError(f"--role {value!r} is not of the form ROLE=PATH, as in --role moe-q4=model.gguf")
-        roles[role] = Path(path)
-    return roles
 
 
 @click.command(cls=_Remembering)
@@ -53,8 +44,8 @@ def _roles(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, 
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one per fast core.")
 @click.option("--n-ctx", type=click.IntRange(1, 2**20), help="Context; default: what the longest run needs.")
 @click.option("--out", type=_FOLDER, help="Study folder; an existing study is continued.")
-@click.option("--models-dir", type=_FOLDER, help="Folder with the real models' GGUF files.")
-@click.option("--role", "roles", multiple=True, callback=_roles, metavar="ROLE=PATH", help="GGUF of a role.")
+@models_dir_option
+@role_option
 @click.option(DESPITE_DOCTOR, is_flag=True, help="Start even where `doctor` says that it is worthless.")
 @click.option("--rerun", type=click.Choice(["failed"]), help="Run failed runs of --out again; all are kept.")
 @click.pass_context
