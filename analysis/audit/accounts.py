@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.accounting import IDENTITY_TOLERANCE
-from analysis.audit.evidence import StudyEvidence, of_study
+from analysis.audit.evidence import CONFIGURATION, StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
 from analysis.audit.from_study import draft_pass_ms
 from analysis.load import NS_FIELDS, RunArrays
@@ -107,13 +107,13 @@ def pass_times(found: StudyEvidence) -> Iterator[Finding]:
     runs = found.pairs
     beside = found.cells.loc[runs["baseline_row"], "verify_ms"].to_numpy()
     ratio = (runs["verify_ms"] / beside).rename("ratio")
-    for key, ratios in ratio.groupby([runs[name] for name in ("target", "draft", "gamma", "prompt")]):
+    for _, ratios in ratio.groupby([runs[name] for name in CONFIGURATION], dropna=False):
         if ratios.max() * found.room(len(ratios)) < LEAST_PASS:
-            target, draft, gamma, prompt = key
+            first = runs.loc[ratios.index[0]]
             yield Finding(
                 "pass-time", "error", listed(runs.loc[ratios.index, "run_id"]),
                 {"verify_per_baseline_pass": float(ratios.mean()), "least": LEAST_PASS},
-                f"{target} + {draft}, γ {gamma}, {prompt}: verifying {gamma + 1} tokens takes "
+                f"{_label(first)}: verifying {first['gamma'] + 1} tokens takes "
                 f"{ratios.mean():.2f} times as long as decoding one, in every block. It reads at least as "
                 "much, so passes were refused or skipped and their old logits used again.",
                 "Check the return code of every decode.",
@@ -129,17 +129,20 @@ def draft_pass_times(found: StudyEvidence) -> Iterator[Finding]:
         if alone is None:
             continue
         each = (of_draft["draft_ns"] / of_draft["drafted_tokens"] / 1e6).rename("each")
-        for key, times in each.groupby([of_draft[name] for name in ("target", "gamma", "prompt")]):
+        for _, times in each.groupby([of_draft[name] for name in CONFIGURATION], dropna=False):
             if times.max() * found.room(len(times)) < LEAST_DRAFT_PASS * alone.value:
-                label = f"{key[0]} + {draft}, γ {key[1]}, {key[2]}"
-                yield _draft_pass(label, of_draft.loc[times.index], times, alone.value)
+                yield _draft_pass(of_draft.loc[times.index], times, alone.value)
 
 
-def _draft_pass(label: str, runs: pd.DataFrame, times: pd.Series, alone_ms: float) -> Finding:
+def _draft_pass(runs: pd.DataFrame, times: pd.Series, alone_ms: float) -> Finding:
     return Finding(
         "draft-pass-time", "error", listed(runs["run_id"]),
         {"drafted_token_ms": float(times.mean()), "alone_ms": alone_ms},
-        f"{label}: a drafted token takes {times.mean():.2f} ms, the same model alone {alone_ms:.2f} ms. "
-        "Tokens were counted as drafted that no pass computed.",
+        f"{_label(runs.iloc[0])}: a drafted token takes {times.mean():.2f} ms, the same model alone "
+        f"{alone_ms:.2f} ms. Tokens were counted as drafted that no pass computed.",
         "Check the return code of every decode of the draft, and count the tokens that it really proposed.",
     )  # fmt: skip
+
+
+def _label(run: pd.Series) -> str:
+    return f"{run['target']} + {run['draft']}, γ {run['gamma']}, {run['prompt']}"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from analysis.audit.evidence import StudyEvidence, of_study
+from analysis.audit.evidence import CONFIGURATION, StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
 from analysis.load import FloatArray, completed
 
@@ -20,7 +20,6 @@ MIN_REFERENCES = 5
 LEAST_DRIFT = 0.10
 NOISE_ROOM = 3.0
 """A step counts when it exceeds so many times the noise of single runs: a noisy but steady machine is none."""
-SAME_CELL = ["suite", "target", "pair_draft", "prompt", "gamma"]
 WATCHED: Mapping[str, tuple[str, tuple[object, ...]]] = {
     "power_source": ("power-change", ("battery",)),
     "low_power_mode": ("power-change", (True,)),
@@ -75,9 +74,9 @@ def residuals(runs: pd.DataFrame) -> FloatArray:
     """
     per_cycle = runs["decode_wall_ns"] / runs["n_cycles"].where(runs["n_cycles"] > 0)
     logs = pd.Series(np.log(per_cycle), index=runs.index)
-    groups = [runs[name] for name in SAME_CELL]
-    several = logs.groupby(groups).transform("size") > 1
-    values: FloatArray = (logs - logs.groupby(groups).transform("mean"))[several].to_numpy(dtype=float)
+    cells = logs.groupby([runs[name] for name in ("suite", *CONFIGURATION)], dropna=False)
+    several = cells.transform("size") > 1
+    values: FloatArray = (logs - cells.transform("mean"))[several].to_numpy(dtype=float)
     return values[np.isfinite(values)]
 
 

@@ -19,6 +19,8 @@ from analysis.audit.finding import Finding
 from analysis.load import Study
 
 STANDARD_ERRORS = 3.0
+CONFIGURATION = ("target", "pair_draft", "draft", "rollback", "gamma", "prompt")
+"""What two runs of a suite share that differ in nothing but their block."""
 
 
 @dataclass(frozen=True)

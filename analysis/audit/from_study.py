@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.accounting import cells, pairs
-from analysis.audit.evidence import STANDARD_ERRORS, Evidence, PlainRow, Row, Span, StudyEvidence
+from analysis.audit.evidence import CONFIGURATION, STANDARD_ERRORS, Evidence, PlainRow, Row, Span, StudyEvidence
 from analysis.audit.finding import listed
 from analysis.load import Study, measured
 from runner.record import ModelFacts
@@ -41,8 +41,8 @@ def study_evidence(study: Study) -> Evidence:
 
 def _rows(found: StudyEvidence) -> tuple[Row, ...]:
     drafts = {role: draft_pass_ms(found, role) for role in found.pairs["draft"].unique()}
-    groups = found.pairs.groupby(["suite", "target", "draft", "gamma", "prompt"], sort=True)
-    return tuple(_row(found, runs, drafts[key[2]]) for key, runs in groups if _countable(runs))
+    groups = found.pairs.groupby(["suite", *CONFIGURATION], sort=True, dropna=False)
+    return tuple(_row(found, runs, drafts[str(runs["draft"].iloc[0])]) for _, runs in groups if _countable(runs))
 
 
 def _countable(runs: pd.DataFrame) -> bool:
@@ -60,9 +60,15 @@ def _row(found: StudyEvidence, runs: pd.DataFrame, draft_pass: Span | None) -> R
         t1_ms=_span(runs["t1_ms"], room), ms_per_token=_span(runs["ms_per_token"], room),
         speedup=_span(runs["speedup"], room),
         tau=tau, alpha=_exact(runs["alpha"]), draft_pass_ms=draft_pass, target_bytes=_bytes(target),
-        draft_bytes=_bytes(draft), n_runs=len(runs), prompt=f"{first['suite']} {first['prompt']}",
+        draft_bytes=_bytes(draft), n_runs=len(runs), prompt=_prompt(first),
         accepted_room=_counting_error(found.study, runs),
     )  # fmt: skip
+
+
+def _prompt(run: pd.Series) -> str:
+    """What tells rows apart beside models and γ: suite, prompt, and pair and rollback where asked for."""
+    asked = (run["suite"], run["prompt"], run["rollback"], run["pair_draft"])
+    return " ".join(str(part) for part in asked if not pd.isna(part) and part != run["draft"])
 
 
 def draft_pass_ms(found: StudyEvidence, role: str) -> Span | None:

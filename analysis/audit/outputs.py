@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from analysis.accounting import NEAR_TIE_MARGIN_LOGITS
 from analysis.audit.evidence import StudyEvidence, of_study
@@ -67,15 +68,23 @@ def repeated_share(tokens: TokenArray) -> float:
 @of_study
 def rollback_proved(found: StudyEvidence) -> Iterator[Finding]:
     """Each speculative run names its rollback strategy and carries the preflight's proof that it works."""
-    runs = found.cells[(found.cells["gamma"] > 0) & (found.cells["n_predict_tokens"] > 1)]
-    for side, strategy in (("target", "target_rollback"), ("draft", "draft_rollback")):
-        rolled_back = runs[f"{side}_proof_rolled_back"]
-        limit = np.sqrt(runs[f"{side}_proof_noise"] * runs[f"{side}_proof_wrong_state"])
-        wrong = runs[(runs[strategy] == "none") | ~(rolled_back < limit)]
+    speculative = found.cells[(found.cells["gamma"] > 0) & (found.cells["n_predict_tokens"] > 1)]
+    with_model = speculative[speculative["draft_sha256"].notna()]
+    for side, runs in (("target", speculative), ("draft", with_model)):
+        wrong = runs[(runs[f"{side}_rollback"] == "none") | ~_proof_holds(runs, f"{side}_proof")]
         if not wrong.empty:
             yield Finding(
                 "rollback-proved", "error", listed(wrong["run_id"]), {"runs": len(wrong)},
-                f"{len(wrong)} runs reject tokens without proof that the {side}'s state is as good as "
-                "fresh after it: rejected tokens may live on in its memory.",
+                f"{len(wrong)} runs reject tokens without proof that the {side}'s state is as good as fresh "
+                "after it: rejected tokens may live on in its memory.",
                 "Run the preflight on that very model and use only a strategy that it proved.",
             )  # fmt: skip
+
+
+def _proof_holds(runs: pd.DataFrame, proof: str) -> pd.Series:
+    """`runner.record.RollbackProof.holds`, for columns; False where there is no proof."""
+    rolled_back, noise, wrong_state = (
+        runs[f"{proof}_{name}"] for name in ("rolled_back", "noise", "wrong_state")
+    )
+    noise = noise.clip(lower=1e-12)
+    return (wrong_state > 10 * noise) & (rolled_back <= np.sqrt(noise * wrong_state))

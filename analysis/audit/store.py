@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.audit.evidence import StudyEvidence, of_study
+from analysis.audit.evidence import CONFIGURATION, StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
 
 
@@ -109,18 +109,15 @@ def missing_cells(found: StudyEvidence) -> Iterator[Finding]:
 
 
 def _gaps(runs: pd.DataFrame) -> list[str]:
-    """Configurations that lack a gamma which their pair of models has, or a block which their suite has."""
+    """Configurations that lack a block which their suite has."""
     gaps = []
     for suite, of_suite in runs.groupby("suite"):
         blocks = set(of_suite["block"])
-        for _, of_pair in of_suite.groupby(["target", "pair_draft"]):
-            gammas = sorted(of_pair["gamma"].unique())
-            for key, group in of_pair.groupby(["target", "pair_draft", "prompt"]):
-                for gamma in gammas:
-                    absent = blocks - set(group.loc[group["gamma"] == gamma, "block"])
-                    if absent:
-                        named = " ".join(map(str, key))
-                        gaps.append(f"{suite} {named} γ {gamma}: block {', '.join(map(str, sorted(absent)))}")
+        for key, group in of_suite.fillna({"rollback": "any"}).groupby(list(CONFIGURATION)):
+            absent = sorted(blocks - set(group["block"]))
+            if absent:
+                named = " ".join(map(str, key))
+                gaps.append(f"{suite} {named}: block {', '.join(map(str, absent))}")
     return gaps
 
 
