@@ -48,10 +48,10 @@ def tpot_figure(panels: Sequence[Curves]) -> Figure:
     across = min(PANELS_ACROSS, len(panels))
     down = -(-len(panels) // across)
     figure = Figure(figsize=(PANEL_INCHES[0] * across, PANEL_INCHES[1] * down), layout="constrained")
-    axes = figure.subplots(down, across, squeeze=False).flat
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
     for axis, curves in zip(axes, panels, strict=False):
         _draw(axis, curves)
-    for axis in list(axes)[len(panels) :]:
+    for axis in axes[len(panels) :]:
         axis.set_visible(False)
     return figure
 
