@@ -12,9 +12,9 @@ from analysis.accounting import cells
 from analysis.configurations import Configuration, configurations
 from analysis.load import FloatArray, Study
 from analysis.render import Column, Row, Value
-from analysis.reproduction import Comparison, Judged, comparison, facts_of, other_chip, same, shown
+from analysis.reproduction import Comparison, Judged, comparison, other_chip, same, shown
 from analysis.stats import contrast
-from analysis.tables import table
+from analysis.tables import study_notes, table
 
 Key: TypeAlias = tuple[str, str, str, int]
 _PER_RUN = ("created_utc", "arguments", "plan_sha256", "suite_sha256")
@@ -30,7 +30,8 @@ def compare_studies(left: Study, right: Study) -> Comparison:
     columns = (Column("field", "Field"), Column("left", left.name), Column("right", right.name))
     differences = table("differences", "What differs", columns, _differences(left, right))
     extra = (differences,) if differences.rows else ()
-    return comparison(f"{left.name} and {right.name}", extra, rows, right, tuple(here.values()))
+    notes = study_notes(right, tuple(here.values()))
+    return comparison(f"{left.name} and {right.name}", tuple(rows), notes, extra)
 
 
 def _by_key(study: Study) -> dict[Key, Configuration]:
@@ -87,8 +88,8 @@ def _why_not(left: Study, right: Study, there: Configuration | None, here: Confi
 
 
 def _other_file(left: Study, right: Study, role: str) -> str | None:
-    there, here = facts_of(left, role), facts_of(right, role)
-    if there is None or here is None or there.sha256 != here.sha256:
+    there, here = ({facts.role: facts.sha256 for facts in study.manifest.models} for study in (left, right))
+    if role not in there or role not in here or there[role] != here[role]:
         return f"another file plays {role}"
     return None
 
@@ -99,7 +100,9 @@ def _baselines(left: Study, right: Study) -> Iterator[Row]:
     for target in sorted(there.keys() & here.keys()):
         row: dict[str, Value] = {"target": target, "figure": "tok/s"}
         shared = there[target].keys() & here[target].keys()
-        why = _other_file(left, right, target) or other_chip(left.manifest.machine.chip, right)
+        why = _other_file(left, right, target) or other_chip(
+            left.manifest.machine.chip, right.manifest.machine.chip
+        )
         if why or not shared:
             yield {**row, **Judged("not comparable", why or "no prompt in common")._asdict()}
             continue

@@ -8,14 +8,11 @@ configuration differ, or the interval is too wide to tell. Across chips only rat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from analysis.configurations import Configuration
-from analysis.load import Study
 from analysis.render import Column, Document, Row, Table, Value
 from analysis.stats import Estimate
-from analysis.tables import study_notes, table
-from runner.record import ModelFacts
+from analysis.tables import table
 
 TOLERANCE = 0.05
 """Relative: what remains between two sessions after all that a study controls (chip lottery, ambient heat)."""
@@ -25,6 +22,9 @@ WIDEST = 1.5
 """An interval whose ends differ by more than this factor neither confirms nor refutes."""
 
 Outcome = Literal["reproduced", "not reproduced", "not comparable"]
+
+
+Rows: TypeAlias = tuple[Row, ...]
 
 
 class Comparison(NamedTuple):
@@ -48,24 +48,12 @@ _ROWS = (
 )  # fmt: skip
 
 
-def comparison(
-    source: str, extra: Sequence[Table], rows: Sequence[Row], study: Study, found: Sequence[Configuration]
-) -> Comparison:
+def comparison(source: str, rows: Rows, notes: Sequence[str], extra: Sequence[Table] = ()) -> Comparison:
     """The rows as a document that opens its notes with how many had which outcome."""
     counts = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in get_args(Outcome)}
     verdict = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
     tables = (*extra, table("comparison", "Row by row", _ROWS, rows))
-    return Comparison(
-        Document(source, tables, (f"{verdict}.", *study_notes(study, found))), counts["not reproduced"] == 0
-    )
-
-
-def within(estimate: Estimate, value: float, room: float) -> Judged:
-    """A printed figure against a measured one, `room` (same unit) granted on both sides of its interval."""
-    low, high = estimate.low - room, estimate.high + room
-    if low <= value <= high:
-        return Judged("reproduced", "within the interval and the tolerance")
-    return Judged("not reproduced", f"{'below' if value < low else 'above'} {low:.3g}..{high:.3g}")
+    return Comparison(Document(source, tables, (f"{verdict}.", *notes)), counts["not reproduced"] == 0)
 
 
 def same(ratio: Estimate) -> Judged:
@@ -77,21 +65,15 @@ def same(ratio: Estimate) -> Judged:
     return Judged("reproduced", "no difference beyond noise and tolerance")
 
 
-def other_chip(chip: str | None, study: Study) -> str | None:
-    """Why tokens per second do not compare with those of `chip`; None when the study ran on it."""
-    here = study.manifest.machine.chip
-    if chip is None or here is None or chip.casefold() != here.casefold():
-        return f"other chip ({here or 'unknown'} here, {chip or 'unknown'} there): only ratios compare"
+def other_chip(there: str | None, here: str | None) -> str | None:
+    """Why tokens per second of two chips do not compare; None when they are one and known."""
+    if there is None or here is None or there.casefold() != here.casefold():
+        return f"other chip ({here or 'unknown'} here, {there or 'unknown'} there): only ratios compare"
     return None
 
 
-def facts_of(study: Study, role: str) -> ModelFacts | None:
-    """Facts of the model in that role, or None."""
-    return next((facts for facts in study.manifest.models if facts.role == role), None)
-
-
 def shown(value: Value, spec: str) -> Value:
-    """An estimate as text, point and interval; None for anything else."""
-    if not isinstance(value, Estimate):
-        return None
-    return f"{value.point:{spec}} [{value.low:{spec}}, {value.high:{spec}}]"
+    """A figure as text, with its interval where it has one; None stays None."""
+    if isinstance(value, Estimate):
+        return f"{value.point:{spec}} [{value.low:{spec}}, {value.high:{spec}}]"
+    return f"{float(value):{spec}}" if isinstance(value, int | float) else None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from analysis.commands.options import PUBLISHED, with_format
+from analysis.commands.options import PUBLISHED, with_format, with_map
 from analysis.foreign import load_foreign, parse_mapping
 from analysis.load import load_study
 from analysis.render import Document, Format, render
@@ -15,9 +15,7 @@ from analysis.tables import foreign_tables, published_tables, study_tables
 
 @click.command()
 @click.argument("source")
-@click.option(
-    "--map", "mapping", multiple=True, metavar="THEIRS=OURS", help="A log's column under our name; repeatable."
-)
+@with_map
 @with_format
 def tables(source: str, mapping: tuple[str, ...], form: Format) -> None:
     """Baseline, speculative, draft comparison and prompt sweep, as the published study prints them.

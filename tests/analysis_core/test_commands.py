@@ -101,11 +101,15 @@ def test_a_study_without_drafts_has_nothing_to_decompose(tmp_path):
     assert "holds no speculative run" in result.stderr
 
 
-def test_a_run_log_cannot_be_compared_and_says_what_reads_it(study, tmp_path):
-    (tmp_path / "log.csv").write_text("target_model\n")
-    result = in_a_shell("compare", tmp_path / "log.csv", study)
-    assert result.returncode == 2
-    assert "`tables` and `audit` read it" in result.stderr
+def test_a_run_log_is_compared_by_its_figures(study, tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("model,draft_model,draft_len,tps\ndense_9b,none,0,33\ndense_9b,draft_0.8b,4,67\n")
+    options = ("--map", "model=target", "--map", "tps=tokens_per_s")
+    result = run("compare", log, study, *options)
+    assert result.exit_code == 1
+    assert "| Dense 9B | Draft 0.8B | 4 | speedup | 2.03" in result.output
+    assert run("compare", log, log, *options).exit_code == 0
+    assert run("compare", "published", "published").exit_code == 0
 
 
 def test_analysis_never_imports_what_only_measuring_needs(study):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from analysis.compare_published import compare_published
+from analysis.compare_figures import agreement, figure_rows
 from analysis.compare_studies import compare_studies
+from analysis.configurations import configurations
+from analysis.figures_of import log_figures, published_figures, study_figures
+from analysis.foreign import load_foreign
 from analysis.load import load_study
 from analysis.published import published_study
-from analysis.reproduction import same, within
+from analysis.reproduction import comparison, same
 from analysis.stats import ratios
 from tests.simulated import ENGINE, MACHINE, T1_MS, Config, but, honest_study, manifest_of, simulate, write_study
 
@@ -18,6 +21,11 @@ SMALL = Config(suites=("dense-sd", "dense-baseline"), n_predict_tokens=48)
 
 def rows_of(comparison):
     return next(table.rows for table in comparison.document.tables if table.name == "comparison")
+
+
+def compare_published(study):
+    found = configurations(study)
+    return comparison("both", figure_rows(published_figures(), study_figures(study, found, ())), ())
 
 
 def study_of(path, config=SMALL, **manifest):
@@ -73,7 +81,7 @@ def test_a_configuration_that_was_not_run_is_not_comparable(tmp_path):
     comparison = compare_published(study_of(tmp_path / "dense"))
     missing = [row for row in rows_of(comparison) if row["target"] == "MoE Q4" and row["figure"] == "speedup"]
     assert len(missing) == 6
-    assert {row["reason"] for row in missing} == {"the study has no such run"}
+    assert {row["reason"] for row in missing} == {"there is no such run here"}
 
 
 def test_models_of_another_size_are_never_held_against_the_published_ones(tmp_path):
@@ -176,6 +184,44 @@ def test_two_measurements_agree_unless_decidedly_beyond_the_tolerance(logs, outc
 
 def test_a_printed_figure_agrees_when_the_interval_and_its_room_hold_it():
     estimate = ratios([0.10, 0.11, 0.12, 0.10], CLOSE)
-    assert within(estimate, 1.15, room=0.05).outcome == "reproduced"
-    assert within(estimate, 1.25, room=0.05).reason.startswith("above")
-    assert within(estimate, 0.9, room=0.05).reason.startswith("below")
+    assert agreement(1.15, estimate, room=0.05).outcome == "reproduced"
+    assert agreement(1.25, estimate, room=0.05).reason.startswith("lower here")
+    assert agreement(0.9, estimate, room=0.05).reason.startswith("higher here")
+
+
+def test_a_figure_that_is_missing_or_too_uncertain_decides_nothing():
+    vague = ratios([1.0, -1.0, 0.9, -0.9], CLOSE)
+    assert agreement(1.15, None, room=0.05).outcome == "not comparable"
+    assert agreement(None, 1.15, room=0.05).outcome == "not comparable"
+    assert agreement(1.15, float("nan"), room=0.05).outcome == "not comparable"
+    assert agreement(1.15, vague, room=0.05).reason.startswith("the interval is too wide")
+
+
+LOG = """target_model,draft_model,draft_len,prompt_key,repeat,tokens_per_sec,draft_acceptance_rate,chip
+dense_9b,none,0,code,1,33.4,,Apple M2 Ultra
+dense_9b,draft_0.8b,16,code,1,67.7,0.004,Apple M2 Ultra
+dense_4b,none,0,code,1,67.2,,Apple M2 Ultra
+dense_4b,draft_0.8b,4,code,1,58.0,0.45,Apple M2 Ultra
+"""
+
+
+def test_a_run_log_is_held_against_the_published_rows_and_against_a_study(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG)
+    log = log_figures(load_foreign(tmp_path / "log.csv"))
+    to_published = comparison("x", figure_rows(published_figures(), log), ())
+    found = outcomes(to_published)
+    assert found["Dense 9B", 16, "speedup"] == "reproduced"
+    assert found["Dense 9B", 0, "tok/s"] == "reproduced"
+    assert found["Dense 4B", 4, "speedup"] == "not reproduced"
+    assert found["MoE Q4", 4, "speedup"] == "not comparable"
+    study = study_of(tmp_path / "study")
+    against = outcomes(comparison("x", figure_rows(log, study_figures(study, configurations(study), ())), ()))
+    assert against["Dense 9B", 16, "speedup"] == "not reproduced"
+    assert against["Dense 4B", 4, "speedup"] == "reproduced"
+    assert against["Dense 9B", 0, "tok/s"] == "not comparable"
+    assert len(against) == 2 + 2 * 2
+
+
+def test_a_log_says_that_its_models_are_taken_on_trust(tmp_path):
+    (tmp_path / "log.csv").write_text(LOG)
+    assert "by role only" in log_figures(load_foreign(tmp_path / "log.csv")).notes[-1]

@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.compare_published import compare_published
+from analysis.compare_figures import figure_rows
 from analysis.compare_studies import compare_studies
+from analysis.configurations import configurations
 from analysis.decompose_tables import decompose_document
+from analysis.figures_of import published_figures, study_figures
 from analysis.load import load_study
 from analysis.render import FORMATS, render
+from analysis.reproduction import comparison
 from analysis.tables import study_tables
 from runner.errors import StudyError
 from runner.record import Cycles
@@ -41,7 +44,8 @@ def answers(study):
     for document in (study_tables(study), decompose_document(study)):
         for form in FORMATS:
             render(document, form)
-    json.loads(render(compare_published(study).document, "json"))
+    figures = study_figures(study, configurations(study), ())
+    json.loads(render(comparison("both", figure_rows(published_figures(), figures), ()).document, "json"))
     compare_studies(study, study)
 
 
