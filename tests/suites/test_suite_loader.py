@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from runner.errors import StudyError, SuiteError, UsageError
 from runner.models.registry import registry
 from suites.loader import SUITES_DIR, adjusted, all_names, load_suite, load_suites, suite_names
-from suites.roles import ROLES
+from suites.roles import DRAFTS, TARGETS
 
 GOOD = (SUITES_DIR / "moe-sd.toml").read_text()
 
@@ -48,7 +48,7 @@ def test_every_published_suite_generates_256_tokens_in_three_blocks() -> None:
 
 
 def test_roles_of_suites_are_the_roles_that_models_can_be_found_for() -> None:
-    assert set(ROLES) == set(registry().roles)
+    assert set((*TARGETS, *DRAFTS)) == set(registry().roles)
 
 
 def test_all_stands_for_the_declared_order_and_each_suite_comes_once() -> None:
@@ -58,7 +58,7 @@ def test_all_stands_for_the_declared_order_and_each_suite_comes_once() -> None:
 
 def test_a_suite_outside_all_is_listed_after_those_in_it(folder: Path) -> None:
     (folder / "another.toml").write_text(GOOD)
-    others = ["another", "oracle", "phantom", "rollback", "verify-cost"]
+    others = ["another", "oracle", "phantom", "rollback", "rollback-plain", "verify-cost"]
     assert suite_names(folder) == [*all_names(folder), *others]
 
 
