@@ -43,6 +43,7 @@ PUBLISHED_NAMES: Final[dict[str, str]] = {
 """Columns of the published study's run log that have another name here."""
 
 REQUIRED = ("target", "draft", "gamma")
+_EMPTY = "holds no run; a log needs a header and at least one row"
 _TOLERATED = frozenset({"", "-", "na", "n/a", "none", "null"})
 
 
@@ -64,12 +65,14 @@ def load_foreign(path: Path, mapping: Mapping[str, str] | None = None) -> Foreig
     Raises DataError, with file and line, when the file is not a table of runs.
     """
     text = _read_text(path)
+    if not text.strip():
+        raise DataError(f"{path.name}: {_EMPTY}")
     if text.lstrip()[:1] in ("{", "["):
         rows = [(line, {**row}) for line, row in bench_rows(text, path.name)]
     else:
         rows = list(_csv_rows(text, path.name, mapping or {}))
     if not rows:
-        raise DataError(f"{path.name}: holds no run; a log needs a header and at least one row")
+        raise DataError(f"{path.name}: {_EMPTY}")
     return _log(path.name, rows)
 
 
@@ -193,6 +196,8 @@ def _ended_well(row: Mapping[str, Any]) -> bool:
 
 
 def _breach(value: float, kind: Kind) -> str | None:
+    if math.isnan(value):
+        return None
     if math.isinf(value):
         return "no measurement is endless"
     if kind == "fraction" and not 0 <= value <= 1:
