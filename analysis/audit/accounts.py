@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.accounting import IDENTITY_TOLERANCE
 from analysis.audit.evidence import CONFIGURATION, StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
-from analysis.audit.from_study import draft_pass_ms
+from analysis.audit.from_study import draft_pass_ms, draft_roles
 from analysis.load import NS_FIELDS, RunArrays
 
 WALL_ROOM = 1.001
@@ -124,8 +124,8 @@ def pass_times(found: StudyEvidence) -> Iterator[Finding]:
 def draft_pass_times(found: StudyEvidence) -> Iterator[Finding]:
     """In every block: a drafted token takes at least half of what that draft takes on its own."""
     runs = found.pairs[found.pairs["drafted_tokens"] > 0]
-    for draft, of_draft in runs.groupby("draft"):
-        alone = draft_pass_ms(found, str(draft))
+    for role, of_draft in runs.groupby(draft_roles(found.study, runs)):
+        alone = draft_pass_ms(found, str(role))
         if alone is None:
             continue
         each = (of_draft["draft_ns"] / of_draft["drafted_tokens"] / 1e6).rename("each")

@@ -40,9 +40,19 @@ def study_evidence(study: Study) -> Evidence:
 
 
 def _rows(found: StudyEvidence) -> tuple[Row, ...]:
-    drafts = {role: draft_pass_ms(found, role) for role in found.pairs["draft"].unique()}
+    roles = draft_roles(found.study, found.pairs)
+    passes = {role: draft_pass_ms(found, role) for role in roles.dropna().unique()}
     groups = found.pairs.groupby(["suite", *CONFIGURATION], sort=True, dropna=False)
-    return tuple(_row(found, runs, drafts[str(runs["draft"].iloc[0])]) for _, runs in groups if _countable(runs))
+    return tuple(_row(found, runs, passes.get(roles[runs.index[0]])) for _, runs in groups if _countable(runs))
+
+
+def draft_roles(study: Study, runs: pd.DataFrame) -> pd.Series:
+    """Role of the model that drafts in each run: the cell's own, or the pair's where another drafter drives it.
+
+    Missing where no model drafts (prompt lookup, an oracle that is not charged).
+    """
+    own = runs["draft"].isin([facts.role for facts in study.manifest.models])
+    return runs["draft"].where(own, runs["pair_draft"]).where(runs["draft_sha256"].notna())
 
 
 def _countable(runs: pd.DataFrame) -> bool:
@@ -51,7 +61,7 @@ def _countable(runs: pd.DataFrame) -> bool:
 
 def _row(found: StudyEvidence, runs: pd.DataFrame, draft_pass: Span | None) -> Row:
     first = runs.iloc[0]
-    target, draft = (_facts(found.study, str(first[key])) for key in ("target", "draft"))
+    target, draft = _facts(found.study, str(first["target"])), _facts(found.study, str(first["draft"]))
     room = found.room(len(runs))
     tau = Span(runs["tau"].min(), runs["tau"].mean(), runs["tau"].max())
     return Row(

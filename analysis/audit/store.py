@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis.audit.evidence import CONFIGURATION, StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
+from analysis.audit.from_study import draft_roles
 
 
 @of_study
@@ -143,7 +144,7 @@ def mixed_models(found: StudyEvidence) -> Iterator[Finding]:
     for side in ("target", "draft"):
         wrong = _other_files(found, side)
         if not wrong.empty:
-            roles = sorted(set(wrong[side]))
+            roles = sorted(set(_roles(found, wrong, side)))
             yield Finding(
                 "mixed-models", "error", listed(wrong["run_id"]), {"runs": len(wrong)},
                 f"{len(wrong)} runs used another file as {', '.join(roles)} than the manifest names.",
@@ -155,7 +156,11 @@ def _other_files(found: StudyEvidence, side: str) -> pd.DataFrame:
     sha256_of = {facts.role: facts.sha256 for facts in found.study.manifest.models}
     runs = found.study.runs
     runs = runs[runs[f"{side}_sha256"].notna()]
-    return runs[runs[f"{side}_sha256"] != runs[side].map(sha256_of)]
+    return runs[runs[f"{side}_sha256"] != _roles(found, runs, side).map(sha256_of)]
+
+
+def _roles(found: StudyEvidence, runs: pd.DataFrame, side: str) -> pd.Series:
+    return runs["target"] if side == "target" else draft_roles(found.study, runs)
 
 
 @of_study
