@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from runner.executor import Pair, PlannedRun
-from runner.record import EngineFacts, Measurement, Settings
+from runner.grid_record import GridMeasurement, GridPoint
+from runner.record import EngineFacts, Measurement, RoutingCount, Settings
 
 
 class Load(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -32,6 +33,37 @@ class Trace(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """What the target wrote after it."""
 
 
+class OpenGrid(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Take a pair for grid points, answer `Loaded` or `Refused`."""
+
+    target_path: str
+    draft_path: str
+    settings: Settings
+
+
+class MeasurePoint(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Measure one grid point, answer `PointDone` or `Refused`."""
+
+    point: GridPoint
+    prompt_text: str
+    """Cut into one prompt of `prompt_tokens` for each sequence."""
+    prompt_tokens: int
+    rounds: int
+    """Timed rounds; one more warms up."""
+    sequence_cycles: int
+    """At least as many cycles over all rounds, each sequence counted."""
+
+
+class CountExperts(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Count the experts that greedy text, a draft's guesses and shuffled text touch, answer `Counted`."""
+
+    target_path: str
+    draft_path: str | None
+    prompt_text: str
+    n_text_tokens: int
+    settings: Settings
+
+
 class Describe(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Say which llama.cpp this is, answer `Described`."""
 
@@ -49,10 +81,26 @@ class Done(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 class Traced(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """What the draft would have said."""
 
+    prompt: list[int]
+    """The planned run's prompt."""
     guesses: list[int]
-    """One greedy token for each token of the text, from the prompt and the text before it."""
+    """One greedy token for each token of the text, from the prompt and the text before it; none without a draft."""
     pass_ns: list[int]
     """Nanoseconds of each single-token pass."""
+
+
+class PointDone(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A grid point was measured."""
+
+    measurement: GridMeasurement
+
+
+class Counted(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """Experts were counted."""
+
+    n_experts: int
+    """Per layer."""
+    counts: list[RoutingCount]
 
 
 class Described(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -70,5 +118,5 @@ class Refused(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     log_tail: tuple[str, ...] = ()
 
 
-Request = Load | Execute | Trace | Describe
-Reply = Loaded | Done | Traced | Described | Refused
+Request = Load | Execute | Trace | OpenGrid | MeasurePoint | CountExperts | Describe
+Reply = Loaded | Done | Traced | PointDone | Counted | Described | Refused

@@ -16,18 +16,36 @@ from typing import BinaryIO
 import msgspec
 
 from runner.errors import EngineError, StudyError, UsageError
+from runner.llama.grid_session import GridSession
 from runner.llama.library import engine_facts
+from runner.llama.routing_session import count
 from runner.llama.session import PairSession
 from runner.llama.trace import trace
-from runner.messages import Describe, Described, Done, Execute, Load, Loaded, Refused, Reply, Request, Trace
+from runner.messages import (
+    CountExperts,
+    Describe,
+    Described,
+    Done,
+    Execute,
+    Load,
+    Loaded,
+    MeasurePoint,
+    OpenGrid,
+    PointDone,
+    Refused,
+    Reply,
+    Request,
+    Trace,
+)
 
 
 class Worker:
-    """Answers requests; holds at most one loaded pair, as a session of the given type."""
+    """Answers requests; holds at most one loaded pair, as a session of the given type, and one for a grid."""
 
     def __init__(self, session_type: type[PairSession] = PairSession) -> None:
         self._session_type = session_type
         self._session: PairSession | None = None
+        self._grid: GridSession | None = None
 
     def answer(self, request: Request) -> Reply:
         """The reply to one request; errors raised on purpose become `Refused`."""
@@ -47,8 +65,23 @@ class Worker:
                 return Done(measurement=self._loaded().run(planned))
             case Trace(planned=planned, text=text):
                 return trace(self._loaded(), planned, text)
+            case OpenGrid() | MeasurePoint() | CountExperts():
+                return self._experiment(request)
             case Describe():
                 return Described(engine=engine_facts())
+
+    def _experiment(self, request: OpenGrid | MeasurePoint | CountExperts) -> Reply:
+        match request:
+            case OpenGrid():
+                paths = Path(request.target_path), Path(request.draft_path)
+                self._grid = GridSession(*paths, request.settings)
+                return Loaded()
+            case MeasurePoint():
+                if self._grid is None:
+                    raise UsageError("a point was asked for before a pair was loaded")
+                return PointDone(measurement=self._grid.measure(request))
+            case CountExperts():
+                return count(request)
 
     def _loaded(self) -> PairSession:
         if self._session is None:

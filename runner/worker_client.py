@@ -21,12 +21,14 @@ from runner import errors
 from runner.errors import EngineError, StudyError, WorkerError
 from runner.executor import Pair, PlannedRun
 from runner.messages import (
+    Counted,
     Describe,
     Described,
     Done,
     Execute,
     Load,
     Loaded,
+    PointDone,
     Refused,
     Reply,
     Request,
@@ -40,7 +42,7 @@ LOAD_LIMIT_S = 900.0
 _DESCRIBE_LIMIT_S = 120.0
 _TAIL_BYTES = 4000
 
-T = TypeVar("T", Loaded, Done, Traced, Described)
+T = TypeVar("T", Loaded, Done, Traced, PointDone, Counted, Described)
 
 COMMAND = (sys.executable, "-m", "runner.worker")
 UNCHECKED_COMMAND = (sys.executable, "-m", "runner.llama.phantom")
