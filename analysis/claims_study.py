@@ -33,6 +33,7 @@ Case = tuple[Estimate, str, tuple[str, ...]]
 
 def study_claims(study: Study) -> tuple[Claim, ...]:
     """One verdict for each finding of seed 003, from this study's intervals."""
+    study = with_draft_models_only(study)
     found = [one for one in configurations(study) if one.suite != SWEEP_SUITE and len(one.pairs)]
     return (
         _judged("sd-helps-moe", list(_nothing_accepted(study, found))),
@@ -43,6 +44,14 @@ def study_claims(study: Study) -> tuple[Claim, ...]:
         _verify_cost(found),
         _all_weights(study),
     )
+
+
+def with_draft_models_only(study: Study) -> Study:
+    """The study without what the published one had not: other drafters, and rollback strategies asked for."""
+    roles = [facts.role for facts in study.manifest.models]
+    runs = study.runs
+    kept = ((runs["gamma"] == 0) | runs["draft"].isin(roles)) & runs["rollback"].isna()
+    return replace(study, runs=runs[kept])
 
 
 def _judged(claim: str, cases: Sequence[Case]) -> Claim:

@@ -12,7 +12,8 @@ from analysis.claims_study import study_claims
 from analysis.load import load_study
 from analysis.published import published_study
 from analysis.stats import Estimate
-from tests.simulated import T1_MS, Config, but, honest_study
+from tests.audit.other_drafters import with_other_drafters
+from tests.simulated import T1_MS, Config, but, honest_study, write_study
 
 BASE = Config(n_predict_tokens=64)
 
@@ -115,6 +116,15 @@ def test_a_study_without_the_cells_that_test_a_claim_leaves_it_undecided(tmp_pat
         "sd-helps-moe", "undecided", None, "The study holds no pair of configurations that tests it.", ()
     )
     assert claims["dense-4b-isolates-footprint"].verdict == "undecided"
+
+
+def test_other_drafters_and_rollbacks_of_a_study_do_not_bear_on_the_published_claims(tmp_path: Path) -> None:
+    alone = judged(tmp_path / "alone", but(BASE, blocks=2))
+    manifest, records = with_other_drafters(but(BASE, blocks=2))
+    beside = by_id(study_claims(load_study(write_study(tmp_path / "beside", manifest, records))))
+    assert {name: claim.number for name, claim in beside.items()} == {
+        name: claim.number for name, claim in alone.items()
+    }
 
 
 def estimate(low: float, high: float) -> Estimate:

@@ -16,6 +16,7 @@ from analysis.audit.rules import judge
 from analysis.load import load_study
 from runner.record import Cycles, RunRecord
 from tests.audit.faults import TWO_DRAFTS, failed
+from tests.audit.other_drafters import with_other_drafters
 from tests.simulated import (
     T1_MS,
     Config,
@@ -113,6 +114,20 @@ def test_drafts_that_stop_early_are_clean(tmp_path: Path) -> None:
 
     records = [hesitant(record) if record.cell.gamma else record for record in simulate(config)]
     assert complaints(write_study(tmp_path / "study", manifest_of(config), records)) == []
+
+
+def test_drafters_without_a_model_and_rollbacks_asked_for_are_clean(tmp_path: Path) -> None:
+    manifest, records = with_other_drafters(but(BASE, suites=("dense-baseline", "dense-sd")))
+    assert complaints(write_study(tmp_path / "study", manifest, records)) == []
+
+
+def test_each_drafter_and_rollback_has_rows_of_its_own(tmp_path: Path) -> None:
+    """An oracle and a draft model at the same γ are never averaged."""
+    manifest, records = with_other_drafters(but(BASE, suites=("dense-sd",)))
+    rows = study_evidence(load_study(write_study(tmp_path / "study", manifest, records))).rows
+    assert len(rows) == 2 * 3 * 4 * 6
+    assert len({row.label for row in rows}) == len(rows)
+    assert {row.n_runs for row in rows} == {BASE.blocks}
 
 
 def test_a_text_that_repeats_itself_in_the_baseline_too_is_clean(tmp_path: Path) -> None:
