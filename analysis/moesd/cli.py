@@ -43,7 +43,7 @@ def moesd() -> None:
 def _data_options(command: _Command) -> _Command:
     for decorate in (
         click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True),
-        click.option("--plot", type=click.Path(path_type=Path), help="Write a figure: .svg or .png."),
+        click.option("--plot", type=click.Path(path_type=Path), help="Write a figure: .svg, .png or .pdf."),
         click.option("--verified", type=click.Choice(["gamma", "gamma+1"]), help="Overrides the facts."),
         click.option("--facts", type=click.Path(path_type=Path), help="Facts that are not beside DATA."),
         click.argument("data", default=PUBLISHED),

@@ -21,7 +21,7 @@ PUBLISHED = "published"
 @click.command()
 @click.argument("study")
 @click.option(
-    "--plot", type=click.Path(path_type=Path), help="Write expected and current time over γ: .svg or .png."
+    "--plot", type=click.Path(path_type=Path), help="Write expected and current time over γ: .svg, .png or .pdf."
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
 def tpot(study: str, plot: Path | None, form: Format) -> None:
