@@ -36,7 +36,7 @@ def _chip(machine: MachineFacts) -> Line:
 def _bandwidth(machine: MachineFacts) -> Line:
     measured, nominal = machine.measured_bandwidth_bytes_per_s, machine.nominal_bandwidth_bytes_per_s
     if measured is None:
-        return warn("bandwidth", "cannot be measured", "close other programs: even 1 GB of free memory is enough")
+        return warn("bandwidth", "cannot be measured", "close other programs: half a GB of free memory is enough")
     told = f"{scaled(measured, 'B/s')} copied by the processor"
     if nominal is None:
         return ok("bandwidth", f"{told}; no nominal figure is known for this chip")

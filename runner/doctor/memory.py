@@ -17,6 +17,8 @@ from runner.record import NO_DRAFT, Settings
 from runner.units import scaled
 
 LOGIT_BYTES = 4
+_KV_SCALE = {"f16": 1.0, "f32": 2.0, "q8_0": 34 / 64}
+"""Size of a cached value over that of f16, in which `GgufCard` counts."""
 CONTEXT_BYTES = 25 * 10**6
 PROCESS_BYTES = 50 * 10**6
 """What measuring processes of the built-in family took beyond the parts above, per context and once. With these
@@ -76,7 +78,7 @@ def memory_lines(needs: Mapping[str, Need], capacity: Capacity) -> list[Line]:
 def _side(card: GgufCard, *, contexts: int, states: int, settings: Settings) -> Need:
     return Need(
         weights_bytes=card.size_bytes,
-        kv_bytes=contexts * settings.n_ctx_tokens * card.kv_bytes_per_token,
+        kv_bytes=int(contexts * settings.n_ctx_tokens * card.kv_bytes_per_token * _KV_SCALE[settings.kv_type]),
         recurrent_bytes=states * card.recurrent_state_bytes,
         compute_bytes=contexts * (settings.n_ubatch_tokens * card.n_vocab * LOGIT_BYTES + CONTEXT_BYTES),
     )

@@ -10,17 +10,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-BLOCK_BYTES = 64 * 2**20
-"""Per thread, well over any cache."""
+TOTAL_BYTES = 512 * 2**20
+"""All threads' sources and destinations together: several times any cache."""
 REPEATS = 5
 
 
-def measured_bandwidth_bytes_per_s(n_threads: int, block_bytes: int = BLOCK_BYTES) -> float:
-    """Best of five copies of `block_bytes` in each of `n_threads`, reading and writing each counted once."""
-    blocks = [(np.ones(block_bytes // 8), np.zeros(block_bytes // 8)) for _ in range(n_threads)]
+def measured_bandwidth_bytes_per_s(n_threads: int, total_bytes: int = TOTAL_BYTES) -> float:
+    """Best of five: copying half of `total_bytes` onto the other half, each byte read and written once."""
+    elements = total_bytes // (2 * 8 * n_threads)
+    blocks = [(np.ones(elements), np.zeros(elements)) for _ in range(n_threads)]
     with ThreadPoolExecutor(n_threads) as pool:
         seconds = min(_copy_all(pool, blocks) for _ in range(REPEATS))
-    return 2 * block_bytes * n_threads / seconds
+    return 2 * 8 * elements * n_threads / seconds
 
 
 def _copy_all(pool: ThreadPoolExecutor, blocks: list[tuple[np.ndarray, np.ndarray]]) -> float:

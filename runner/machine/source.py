@@ -6,7 +6,6 @@ Tests hand in a source of recorded outputs, so that the macOS probes are proved 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +81,7 @@ class SystemSource:
 
     def notify_state(self, key: str) -> int:
         """State of a Darwin notification, readable without root (notify(3))."""
-        system = ctypes.CDLL("libSystem.dylib")
+        system = ctypes.CDLL("/usr/lib/libSystem.B.dylib")
         token, state = ctypes.c_int(), ctypes.c_uint64()
         if system.notify_register_check(key.encode(), ctypes.byref(token)) != 0:
             raise OSError(f"{key} cannot be registered")

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from huggingface_hub import constants
 
+from runner.errors import UsageError
+
 MODELS_VARIABLE = "SPECSTUDY_MODELS"
 """Folder with GGUFs; several are parted as in PATH."""
 
@@ -23,7 +25,8 @@ class Place(NamedTuple):
         """First shards and whole GGUFs below the folder, in the order of their paths; empty if unreadable."""
         found: list[Path] = []
         for folder, _, names in os.walk(self.root, followlinks=False, onerror=None):
-            found.extend(Path(folder, name) for name in names if _is_candidate(name))
+            candidates = (Path(folder, name) for name in names if _is_candidate(name))
+            found.extend(path for path in candidates if path.is_file())
         return sorted(found)
 
 
@@ -33,8 +36,10 @@ def places(
     """All folders that may hold models, best first, each once.
 
     The Hub cache is the one huggingface_hub itself would use, so all its variables count (HF_HUB_CACHE,
-    HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME).
+    HUGGINGFACE_HUB_CACHE, HF_HOME, XDG_CACHE_HOME). Raises UsageError when `models_dir` is no folder.
     """
+    if models_dir is not None and not models_dir.is_dir():
+        raise UsageError(f"--models-dir {models_dir}: no such folder; name the one that holds your GGUFs")
     unique: dict[Path, Place] = {}
     for place in _all_places(models_dir, environ, home or Path.home()):
         unique.setdefault(place.root, place)

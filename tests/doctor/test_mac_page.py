@@ -30,9 +30,9 @@ def test_every_check_of_the_doctor_has_its_place_on_the_page(tmp_path, monkeypat
     assert "mode" in words
 
 
-def test_every_place_that_is_looked_in_is_on_the_page():
+def test_every_place_that_is_looked_in_is_on_the_page(tmp_path):
     environ = {MODELS_VARIABLE: "/m", "LLAMA_CACHE": "/l"}
-    for place in places(Path("/given"), environ=environ, home=Path("/home")):
+    for place in places(tmp_path, environ=environ, home=Path("/home")):
         assert place.label.removesuffix(" cache") in PAGE
         relative = str(place.root).removeprefix("/home/")
         assert place.label in {"--models-dir", MODELS_VARIABLE, "LLAMA_CACHE", "Hub cache"} or relative in PAGE

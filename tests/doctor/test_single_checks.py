@@ -202,6 +202,11 @@ class TestMemory:
         assert need.weights_bytes == cards["moe-q8"].size_bytes
         assert need.recurrent_bytes == cards["moe-q8"].recurrent_state_bytes
 
+    @pytest.mark.parametrize(("kv_type", "scale"), [("f16", 1), ("f32", 2), ("q8_0", 34 / 64)])
+    def test_the_type_of_the_cache_scales_its_size(self, cards, kv_type, scale):
+        need = need_of(self.PAIR, cards, changed(SETTINGS, kv_type=kv_type))
+        assert need.kv_bytes == pytest.approx(scale * need_of(self.PAIR, cards, SETTINGS).kv_bytes)
+
     def test_more_gammas_never_need_less(self, cards):
         pairs = [Pair(target="moe-q8", draft="draft-2b", gammas=(0, *range(1, n))) for n in range(1, 6)]
         totals = [need_of(pair, cards, SETTINGS).total_bytes for pair in pairs]

@@ -47,9 +47,9 @@ def test_generations_never_get_slower_within_a_tier():
 def test_bandwidth_is_bytes_read_and_written_over_the_best_time(monkeypatch):
     ticks = itertools.accumulate(itertools.chain.from_iterable((0.0, step) for step in (4, 2, 1, 2, 4)))
     monkeypatch.setattr(bandwidth.time, "perf_counter", lambda: next(ticks))
-    assert bandwidth.measured_bandwidth_bytes_per_s(3, block_bytes=1 << 20) == 2 * 3 * (1 << 20) / 1
+    assert bandwidth.measured_bandwidth_bytes_per_s(4, total_bytes=1 << 20) == (1 << 20) / 1
 
 
 def test_the_copy_really_moves_every_byte():
-    figure = bandwidth.measured_bandwidth_bytes_per_s(1, block_bytes=1 << 22)
+    figure = bandwidth.measured_bandwidth_bytes_per_s(1, total_bytes=1 << 23)
     assert 1e7 < figure < 1e13

@@ -104,6 +104,19 @@ def test_files_that_only_look_alike_are_left_alone(put, tmp_path, name):
         resolve_family("qwen3.5", roles=["dense-4b"], models_dir=tmp_path)
 
 
+def test_a_link_to_a_file_that_is_gone_is_passed_over(put, empty_machine, tmp_path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "Qwen3.5-4B-Q8_0.gguf").symlink_to(tmp_path / "gone")
+    path = put(empty_machine / PLACES["LM Studio"], "dense-4b")
+    found = resolve_family("qwen3.5", roles=["dense-4b"], models_dir=tmp_path / "models")
+    assert found.paths["dense-4b"] == path
+
+
+def test_a_folder_that_is_none_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"--models-dir .*nowhere: no such folder"):
+        resolve_family("auto", models_dir=tmp_path / "nowhere")
+
+
 class TestAuto:
     def test_takes_the_real_family_when_every_role_has_its_file(self, put, empty_machine):
         tree = whole_tree(put, empty_machine / PLACES["LM Studio"])
