@@ -9,6 +9,7 @@ from runner.lazy_group import LazyGroup, run
 COMMANDS: dict[str, str] = {
     "suite": "runner.suite_command:suite",
     "models": "runner.models.cli:models",
+    "advise": "runner.advise.command:command",
     "doctor": "runner.doctor.command:doctor",
 }
 """Command name -> `module:attribute` of its click command."""

@@ -98,11 +98,15 @@ class SweepDrafter:
 
 
 class VariedDrafter:
-    """Lets another drafter propose at most 0 to `longest` tokens, each limit equally often, in random order."""
+    """Lets another drafter propose at most 0 to `longest` tokens, each limit equally often, in random order.
+
+    Every limit holds for two cycles: llama.cpp reuses the graph of a pass over as many tokens as the last one, so
+    the difference between the two is what a change of size costs.
+    """
 
     def __init__(self, drafter: Drafter, longest: int, seed: int) -> None:
         self._drafter = drafter
-        self._lengths = shuffled_lengths(longest, seed)
+        self._lengths = (length for length in shuffled_lengths(longest, seed) for _ in range(2))
 
     def begin(self, prompt: Sequence[int]) -> None:
         """Forget everything and take in the whole prompt."""

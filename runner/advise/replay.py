@@ -2,7 +2,7 @@
 
 Verification is greedy, so the text is the baseline's whatever is drafted. A draft that is right from position p
 on for L(p) tokens has min(L(p), γ) of them accepted when a cycle starts there with γ drafted ones; the next
-cycle starts behind the bonus token. So L at every position replays the cycles of any γ exactly, restarts included.
+cycle starts behind the bonus token. So L at every position replays the cycles of any γ exactly.
 
 >>> replay(run_lengths([True, True, False, True, False]), 2)
 Played(drafted=(2, 1), accepted=(2, 1))
@@ -72,4 +72,3 @@ def replay_ngram(prompt: Sequence[int], text: Sequence[int], gamma: int, clock: 
         drafter.settle(accepted[-1], text[position])
         position += 1
     return Played(tuple(drafted), tuple(accepted)), spent_ns
-

@@ -3,7 +3,6 @@
 import pytest
 
 from runner.advise.replay import replay, run_lengths
-from runner.errors import UsageError
 from runner.executor import Pair
 from runner.llama.session import PairSession
 from runner.messages import Load, Refused, Trace, Traced
@@ -19,9 +18,7 @@ def worker(tiny, settings):
     worker = Worker(PairSession)
     pair = Pair(target="target", draft="draft", gammas=(0, *GAMMAS))
     draft = str(tiny("qwen35", draft=True))
-    worker.answer(
-        Load(pair=pair, target_path=str(tiny("qwen35")), draft_path=draft, settings=settings)
-    )
+    worker.answer(Load(pair=pair, target_path=str(tiny("qwen35")), draft_path=draft, settings=settings))
     return worker
 
 
@@ -49,10 +46,15 @@ def test_one_varied_run_drafts_many_lengths_and_changes_no_token(worker, plan_on
     assert run.tokens == measured(worker, plan_one(0, text=TEXT, n_predict=N_PREDICT)).tokens
 
 
-def test_a_pair_without_a_draft_has_nothing_to_trace(tiny, settings, plan_one):
+def test_a_pair_without_a_draft_tells_the_prompts_tokens_only(tiny, settings, plan_one):
     worker = Worker()
     pair = Pair(target="target", draft="none", gammas=(0,))
     worker.answer(Load(pair=pair, target_path=str(tiny("llama")), draft_path=None, settings=settings))
-    reply = worker.answer(Trace(planned=plan_one(0, text=TEXT), text=[1]))
-    assert isinstance(reply, Refused)
-    assert reply.kind == UsageError.__name__
+    traced = worker.answer(Trace(planned=plan_one(0, text=TEXT, n_tokens=9), text=[1]))
+    assert len(traced.prompt) == 9
+    assert traced.guesses == traced.pass_ns == []
+
+
+def test_a_trace_before_a_pair_is_loaded_is_refused(plan_one):
+    reply = Worker().answer(Trace(planned=plan_one(0, text=TEXT), text=[1]))
+    assert reply == Refused(kind="UsageError", message="a run was asked for before a pair was loaded")

@@ -1,0 +1,136 @@
+"""The answer: use this draft with this gamma, or leave speculation off and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from runner.advise.breakeven import BreakEven, Remedy, at_break_even, remedies
+from runner.advise.budget import Budget
+from runner.advise.investigate import Findings, OpenPair, Tell, investigate
+from runner.advise.predict import Interval, Prediction
+from runner.advise.question import Question
+from runner.advise.verify import Verification
+from runner.errors import UsageError
+from runner.record import NO_DRAFT
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration that was tried: predicted beside verified."""
+
+    predicted: Prediction
+    verified: Verification | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the verified S lies in the predicted interval; None when it was not verified."""
+        return None if self.verified is None else self.predicted.speedup.holds(self.verified.speedup)
+
+    @property
+    def expected(self) -> Interval:
+        """S as measured where pairs allow an interval, else as predicted."""
+        measured = self.verified.interval if self.verified is not None else None
+        return measured or self.predicted.speedup
+
+
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do about one target, and what that rests on."""
+
+    target: str
+    use: bool
+    best: Compared
+    """The best configuration found, worth using or not."""
+    t1_ms: float
+    draft_step_ms: float
+    keeps_snapshots: bool
+    remedies: list[Remedy]
+    """What would help the best drafter, most helpful first."""
+    break_even: BreakEven
+    compared: list[Compared]
+    predictions: list[Prediction]
+    not_measured: list[str]
+    n_prompts: int
+    n_predict_tokens: int
+    spent_s: float
+
+
+def advise(question: Question, open_pair: OpenPair, budget: Budget, tell: Tell) -> Advice:
+    """Investigate every draft within the budget and decide.
+
+    Raises UsageError when the budget did not allow a single prediction; RollbackError, ModelError or EngineError
+    as the pairs do.
+    """
+    found: list[Findings] = []
+    missing: list[str] = []
+    drafts = question.drafts or (NO_DRAFT,)
+    for place, draft in enumerate(drafts):
+        share = budget.share(1 / (len(drafts) - place))
+        result = investigate(question, draft, open_pair, budget=budget, share=share, tell=tell)
+        if isinstance(result, Findings):
+            found.append(result)
+        else:
+            missing.append(result)
+    if not found:
+        raise UsageError(
+            f"nothing could be measured within {budget.seconds:.0f} s ({'; '.join(missing)}); "
+            "give --budget more seconds, fewer drafts or a smaller --n-predict"
+        )
+    return decide(question, found, missing, budget)
+
+
+def decide(question: Question, found: Sequence[Findings], missing: Sequence[str], budget: Budget) -> Advice:
+    """Weigh what was found."""
+    compared = [each for findings in found for each in compare(findings)]
+    usable = [each for each in compared if each.verified is None or not each.verified.broken_texts]
+    best = max(usable or compared, key=best_guess)
+    home = next(each for each in found if best.predicted in each.predictions)
+    rivals = [each for each in home.predictions if each.drafter == best.predicted.drafter]
+    return Advice(
+        target=question.target,
+        use=bool(usable) and best.verified is not None and best.expected.low > 1,
+        best=best,
+        t1_ms=home.t1_ms,
+        draft_step_ms=home.draft_step_ms,
+        keeps_snapshots=home.keeps_snapshots,
+        remedies=remedies(rivals),
+        break_even=at_break_even(best.predicted),
+        compared=compared,
+        predictions=[each for findings in found for each in findings.predictions],
+        not_measured=[*missing, *(line for findings in found for line in findings.not_measured)],
+        n_prompts=len(question.prompts),
+        n_predict_tokens=question.n_predict_tokens,
+        spent_s=budget.seconds - budget.left_s,
+    )
+
+
+def compare(findings: Findings) -> list[Compared]:
+    """Everything verified, and each drafter's best prediction whether verified or not."""
+    verified = {(each.drafter, each.gamma): each for each in findings.verified}
+    best: dict[str, Prediction] = {}
+    for each in findings.predictions:
+        if each.drafter not in best or each.speedup.point > best[each.drafter].speedup.point:
+            best[each.drafter] = each
+    return [
+        Compared(predicted=each, verified=verified.get((each.drafter, each.gamma)))
+        for each in findings.predictions
+        if (each.drafter, each.gamma) in verified or each is best[each.drafter]
+    ]
+
+
+def best_guess(compared: Compared) -> float:
+    """ln S from prediction and verification, each weighed by how sure it is."""
+    predicted = compared.predicted.speedup
+    if compared.verified is None:
+        return math.log(predicted.point)
+    measured = compared.verified.interval
+    if measured is None:
+        return math.log(predicted.point * compared.verified.speedup) / 2
+    weights = [_precision(predicted), _precision(measured)]
+    logs = [math.log(predicted.point), math.log(measured.point)]
+    return sum(weight * log for weight, log in zip(weights, logs, strict=True)) / sum(weights)
+
+
+def _precision(interval: Interval) -> float:
+    return 1 / max(math.log(interval.high / interval.low), 1e-3) ** 2

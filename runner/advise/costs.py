@@ -1,0 +1,224 @@
+"""What one cycle costs, fitted to cycles of many sizes that were measured inside the real loop.
+
+A cycle's time is a sum of a few costs, so what a whole replay takes is `work @ costs`: a row that counts what its
+cycles do, times one column of costs in units of t₁, the baseline's time per token. The costs:
+
+    one pass of the target over n tokens, choosing included, for every n (it need not be linear in n)
+    each recurrent snapshot that the target's context keeps (n_rs_seq), per pass
+    a pass over another number of tokens than the one before: llama.cpp builds its graph anew
+    the draft's first pass of a cycle, each further pass, each further pending token of the first pass
+    a rollback: per cycle, per cycle with a rejection, and per token kept then (decoded again on restored state)
+    the loop itself
+
+The fit is by least absolute deviations, so that a pass interrupted by another program does not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from runner.advise.replay import Played
+from runner.record import Strategy
+
+FloatArray = NDArray[np.float64]
+
+_PASS_EXTRAS = 2
+"""Costs of a pass beside its number of tokens: snapshots, and a change of that number."""
+_DRAFT_COSTS = 3
+_ROUNDS = 10
+_EXACT = 0.01
+"""A relative deviation below this weighs no more than this one: weights stay finite."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Cycles of one run in the loop; arrays of shape (n_cycles,), times in units of t₁."""
+
+    played: Played
+    n_rs_seq: int
+    draft_rollback: Strategy
+    draft: FloatArray
+    target: FloatArray
+    """Verification pass and greedy choice."""
+    rollback: FloatArray
+    loop: float
+    """What the loop itself takes per cycle, on average."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs in units of t₁: `column`, shape (n_costs,); `draws`, (n_draws, n_costs), one resampled fit a row."""
+
+    longest: int
+    """Largest gamma that was measured."""
+    column: FloatArray
+    draws: FloatArray
+
+    def passes(self, n_tokens: int, n_rs_seq: int) -> float:
+        """v(n): one target pass over `n_tokens` with that many snapshots kept."""
+        return float(self.column[n_tokens - 1] + n_rs_seq * self.column[self.longest + 1])
+
+    @property
+    def n_target(self) -> int:
+        """How many of the costs are the target's; they come first."""
+        return self.longest + 1 + _PASS_EXTRAS
+
+    @property
+    def n_model(self) -> int:
+        """How many are target's and draft's; the rest is rollback and the loop."""
+        return self.n_target + _DRAFT_COSTS
+
+    @property
+    def draft_step(self) -> float:
+        """T_D / t₁: one single-token pass of the draft inside the loop."""
+        return float(self.column[self.n_target + 1])
+
+
+def pending_tokens(played: Played, draft_rollback: Strategy) -> list[int]:
+    """Confirmed tokens that each cycle's first draft pass takes in.
+
+    A checkpoint throws the kept guesses out with the rejected ones, so they come back in the next batch.
+    """
+    found, pending = [], 1
+    for drafted, accepted in zip(played.drafted, played.accepted, strict=True):
+        found.append(pending)
+        if drafted:
+            pending = 0
+        decoded = max(drafted - 1, 0)
+        kept = min(accepted, decoded)
+        again = kept if draft_rollback == "checkpoint" and kept < decoded else 0
+        pending += again + accepted - kept + 1
+    return found
+
+
+def work(played: Played, longest: int, *, n_rs_seq: int, draft_rollback: Strategy) -> FloatArray:
+    """What a replay does, shape (n_costs,): counts that multiply `Costs.column`.
+
+    `draft_rollback` is `none` for a drafter that is no model; its own time must be added.
+    """
+    target = _target_rows(played, longest, n_rs_seq).sum(axis=0)
+    draft = _draft_rows(played, draft_rollback).sum(axis=0)
+    if draft_rollback == "none":
+        draft = np.zeros_like(draft)
+    rollback = _rollback_rows(played).sum(axis=0)
+    return np.concatenate([target, draft, rollback, [len(played.drafted)]])
+
+
+def fit(looks: Sequence[Sequence[Sample]], longest: int, *, n_draws: int, seed: int) -> Costs:
+    """Costs with their uncertainty. `looks`: the samples that share one baseline as their unit.
+
+    Looks are resampled, and cycles within each sample: an unlucky baseline counts like an unlucky cycle.
+    """
+    rng = np.random.default_rng(seed)
+    every = [[_parts(sample, longest) for sample in look] for look in looks]
+    draws = []
+    for _ in range(n_draws):
+        drawn = [parts for place in rng.integers(len(every), size=len(every)) for parts in every[place]]
+        draws.append(_fitted([_resampled(parts, rng) for parts in drawn], longest))
+    return Costs(longest, _fitted([parts for look in every for parts in look], longest), np.array(draws))
+
+
+class _Part(NamedTuple):
+    """Rows of work, shape (n_cycles, k), and what they took, (n_cycles,)."""
+
+    rows: FloatArray
+    took: FloatArray
+
+
+class _Parts(NamedTuple):
+    """One sample, taken apart."""
+
+    target: _Part
+    draft: _Part
+    rollback: _Part
+    loop: float
+
+
+def _parts(sample: Sample, longest: int) -> _Parts:
+    played = sample.played
+    return _Parts(
+        _Part(_target_rows(played, longest, sample.n_rs_seq), sample.target),
+        _Part(_draft_rows(played, sample.draft_rollback), sample.draft),
+        _Part(_rollback_rows(played), sample.rollback),
+        sample.loop,
+    )
+
+
+def _resampled(parts: _Parts, rng: np.random.Generator) -> _Parts:
+    """The same number of cycles, drawn with replacement."""
+    n_cycles = len(parts.target.took)
+    pick = rng.integers(n_cycles, size=n_cycles)
+    target, draft, rollback = (
+        _Part(part.rows[pick], part.took[pick]) for part in (parts.target, parts.draft, parts.rollback)
+    )
+    return _Parts(target, draft, rollback, parts.loop)
+
+
+def _fitted(samples: Sequence[_Parts], longest: int) -> FloatArray:
+    """The column of costs that explains all samples together."""
+    target = _least_absolute([each.target for each in samples])
+    return np.concatenate(
+        [
+            _with_gaps_filled(target, longest),
+            _least_absolute([each.draft for each in samples]),
+            _least_absolute([each.rollback for each in samples]),
+            [float(np.median([each.loop for each in samples]))],
+        ]
+    )
+
+
+def _target_rows(played: Played, longest: int, n_rs_seq: int) -> FloatArray:
+    """One-hot number of verified tokens, 1 to `longest` + 1; the snapshots kept; whether the number is new."""
+    drafted = np.array(played.drafted)
+    rows = np.zeros((len(drafted), longest + 1 + _PASS_EXTRAS))
+    rows[np.arange(len(rows)), drafted] = 1
+    rows[:, -2] = n_rs_seq
+    rows[1:, -1] = drafted[1:] != drafted[:-1]
+    return rows
+
+
+def _draft_rows(played: Played, draft_rollback: Strategy) -> FloatArray:
+    """First pass, further passes, further pending tokens; nothing where a cycle drafts nothing."""
+    drafted = np.array(played.drafted)
+    pending = np.array(pending_tokens(played, draft_rollback))
+    drafts = drafted > 0
+    return np.stack([drafts, np.maximum(drafted - 1, 0), np.where(drafts, pending - 1, 0)], axis=1).astype(float)
+
+
+def _rollback_rows(played: Played) -> FloatArray:
+    """Every cycle, those with a rejection, and the tokens that such a cycle keeps."""
+    drafted, accepted = np.array(played.drafted), np.array(played.accepted)
+    rejects = accepted < drafted
+    return np.stack([np.ones(len(drafted)), rejects, np.where(rejects, accepted + 1, 0)], axis=1).astype(float)
+
+
+def _least_absolute(parts: Sequence[_Part]) -> FloatArray:
+    """Non-negative costs with the least sum of relative absolute deviations, by reweighted least squares."""
+    rows = np.concatenate([part.rows for part in parts])
+    took = np.concatenate([part.took for part in parts])
+    used = rows.any(axis=1) & (took > 0)
+    rows, took = rows[used], took[used]
+    if not len(rows):
+        return np.zeros(rows.shape[1])
+    scale = np.maximum(took, np.median(took) / 10)
+    weights = 1 / scale
+    found = np.zeros(rows.shape[1])
+    for _ in range(_ROUNDS):
+        found = nnls(rows * weights[:, None], took * weights)[0]
+        deviation = np.abs(rows @ found - took) / scale
+        weights = 1 / (scale * np.sqrt(np.maximum(deviation, _EXACT)))
+    return found
+
+
+def _with_gaps_filled(column: FloatArray, longest: int) -> FloatArray:
+    """Numbers of tokens that no cycle verified get the line between their measured neighbours."""
+    sizes, passes = np.arange(longest + 1), column[:-_PASS_EXTRAS]
+    measured = passes > 0
+    filled = np.interp(sizes, sizes[measured], passes[measured]) if measured.any() else passes
+    return np.concatenate([filled, column[-_PASS_EXTRAS:]])

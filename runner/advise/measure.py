@@ -1,0 +1,223 @@
+"""Asks a loaded pair for what a prediction needs: baselines, a trace of the draft, cycles of varied length.
+
+Each prompt's parts run back to back, so that a slow spell of the machine hits all of them; times are kept in
+units of the baseline beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from runner.advise.budget import Budget, Durations
+from runner.advise.costs import Sample
+from runner.advise.question import AdviceSession, Question, planned_run
+from runner.advise.replay import Played
+from runner.drafter_names import SWEEP, VARIED
+from runner.messages import Traced
+from runner.prompts import Prompt
+from runner.record import NO_DRAFT, Measurement
+
+MAX_ROUNDS = 2
+_MIN_CYCLES = 24
+"""Cycles of varied length per run that a first, cheap look should yield even when nearly all is accepted."""
+HALF_RIGHT = "oracle-0.50"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One baseline run; nanoseconds per token."""
+
+    unit_ns: float
+    """t₁ without passes that another program interrupted: the median cycle."""
+    wall_ns: float
+    """t₁ as it was: wall time over tokens."""
+
+
+@dataclass
+class Evidence:
+    """What one prompt showed; grows with every round."""
+
+    prompt: Prompt
+    text: list[int] = field(default_factory=list)
+    traced: Traced | None = None
+    baselines: list[Baseline] = field(default_factory=list)
+    looks: list[list[Sample]] = field(default_factory=list)
+    """Varied cycles, one list for each baseline that is their unit."""
+    keeps_snapshots: bool = False
+
+    @property
+    def unit_ns(self) -> float:
+        """t₁ of this prompt, in nanoseconds."""
+        return float(np.median([each.unit_ns for each in self.baselines]))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A loaded pair, the question, and the time there is."""
+
+    session: AdviceSession
+    question: Question
+    pair_draft: str
+    budget: Budget
+    """Of the whole advice: no run may outlast it."""
+    durations: Durations
+
+    def run(
+        self, prompt: Prompt, *, gamma: int, drafter: str = NO_DRAFT, n_predict: int, block: int
+    ) -> Measurement:
+        """Execute one run. Raises EngineError, or WorkerError when the budget ends first."""
+        planned = planned_run(
+            self.question,
+            self.pair_draft,
+            prompt,
+            gamma=gamma,
+            drafter=drafter,
+            n_predict_tokens=n_predict,
+            block=block,
+            time_limit_s=self.budget.left_s,
+        )
+        with self._timed(kind_of(gamma, drafter)):
+            return self.session.run(planned)
+
+    def trace(self, prompt: Prompt, text: list[int]) -> Traced:
+        """What the draft would have said along `text`."""
+        planned = planned_run(
+            self.question,
+            self.pair_draft,
+            prompt,
+            gamma=0,
+            drafter=NO_DRAFT,
+            n_predict_tokens=len(text),
+            block=0,
+            time_limit_s=self.budget.left_s,
+        )
+        with self._timed("trace"):
+            return self.session.trace(planned, text)
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        started = self.budget.clock()
+        yield
+        self.durations.entered(kind, started)
+
+
+def kind_of(gamma: int, drafter: str) -> str:
+    """Runs of one kind take about as long."""
+    return f"{drafter}/{gamma}"
+
+
+def varied_kinds(question: Question, pair_draft: str) -> list[tuple[str, int]]:
+    """Drafter and gamma of the runs whose cycles show the costs.
+
+    Without a draft model the known text stands in: in batches of all sizes for the passes, half of it wrong for
+    the rollbacks.
+    """
+    if pair_draft != NO_DRAFT:
+        return [(VARIED, gamma) for gamma in question.arms]
+    return [*((SWEEP, gamma) for gamma in question.arms), (HALF_RIGHT, question.arms[0])]
+
+
+def gather(bench: Bench, share: Budget) -> tuple[list[Evidence], list[str]]:
+    """Round after round over the prompts while `share` lasts; at least one prompt once.
+
+    Returns what was measured, and in words what was not.
+    """
+    question = bench.question
+    found = {prompt.id: Evidence(prompt) for prompt in question.prompts}
+    kinds = varied_kinds(question, bench.pair_draft)
+    steps = [kind_of(0, NO_DRAFT), "trace", *(kind_of(gamma, drafter) for drafter, gamma in kinds)]
+    for number in range(MAX_ROUNDS):
+        for prompt in question.prompts:
+            if not share.has_room(bench.durations.of(*steps)):
+                return _measured(found), _unmeasured(question, found)
+            _look(bench, found[prompt.id], number, kinds)
+    return _measured(found), _unmeasured(question, found)
+
+
+def _look(bench: Bench, evidence: Evidence, number: int, kinds: list[tuple[str, int]]) -> None:
+    """Baseline, trace (once) and varied cycles of one prompt, back to back."""
+    n_predict = bench.question.n_predict_tokens
+    run = bench.run(evidence.prompt, gamma=0, n_predict=n_predict, block=number)
+    evidence.baselines.append(baseline_of(run))
+    if evidence.traced is None:
+        evidence.text = run.tokens
+        evidence.traced = bench.trace(evidence.prompt, run.tokens)
+    samples: list[Sample] = []
+    for drafter, gamma in kinds:
+        varied = bench.run(
+            evidence.prompt,
+            gamma=gamma,
+            drafter=drafter,
+            n_predict=n_varied(evidence, gamma, n_predict),
+            block=number,
+        )
+        evidence.keeps_snapshots |= varied.n_rs_seq > 0
+        samples.append(sample_of(varied, evidence.baselines[-1].unit_ns))
+    evidence.looks.append(samples)
+
+
+def n_varied(evidence: Evidence, gamma: int, n_predict: int) -> int:
+    """Tokens of a varied run: enough for `_MIN_CYCLES` cycles, from what the draft got right."""
+    traced = evidence.traced
+    if traced is None or not traced.guesses:
+        return n_predict
+    right = sum(guess == token for guess, token in zip(traced.guesses, evidence.text, strict=True))
+    share = right / len(evidence.text)
+    per_cycle = 1 + sum(share**place * (1 - place / (gamma + 1)) for place in range(1, gamma + 1))
+    return max(16, min(n_predict, math.ceil(_MIN_CYCLES * per_cycle)))
+
+
+def baseline_of(run: Measurement) -> Baseline:
+    """t₁ of one run, with and without interruptions."""
+    cycles = run.cycles
+    took = np.array([cycles.draft_ns, cycles.verify_ns, cycles.rollback_ns, cycles.sample_ns]).sum(axis=0)
+    n_cycles = len(took)
+    loop = (run.decode_wall_ns - took.sum()) / n_cycles
+    return Baseline(unit_ns=float(np.median(took) + loop), wall_ns=run.decode_wall_ns / cycles.emitted_tokens)
+
+
+def sample_of(run: Measurement, unit_ns: float) -> Sample:
+    """The run's cycles in units of the baseline beside it."""
+    cycles = run.cycles
+    parts = {
+        name: np.array(getattr(cycles, name)) / unit_ns
+        for name in ("draft_ns", "verify_ns", "rollback_ns", "sample_ns")
+    }
+    inside = sum(float(part.sum()) for part in parts.values())
+    return Sample(
+        played=Played(tuple(cycles.drafted), tuple(cycles.accepted)),
+        n_rs_seq=run.n_rs_seq,
+        draft_rollback=run.draft_rollback,
+        draft=parts["draft_ns"],
+        target=parts["verify_ns"] + parts["sample_ns"],
+        rollback=parts["rollback_ns"],
+        loop=(run.decode_wall_ns / unit_ns - inside) / len(cycles.drafted),
+    )
+
+
+def run_noise(evidence: list[Evidence]) -> float:
+    """Standard deviation of ln S that one verifying pair of runs on each prompt has by itself."""
+    logs = np.array(
+        [
+            math.log(each.wall_ns / each.unit_ns)
+            for found in evidence
+            for each in found.baselines
+            if each.unit_ns > 0
+        ]
+    )
+    spread = float(np.median(np.abs(logs - np.median(logs)))) * 1.4826
+    return spread * math.sqrt(2 / len(evidence))
+
+
+def _measured(found: dict[str, Evidence]) -> list[Evidence]:
+    return [evidence for evidence in found.values() if evidence.looks]
+
+
+def _unmeasured(question: Question, found: dict[str, Evidence]) -> list[str]:
+    left = [prompt.id for prompt in question.prompts if not found[prompt.id].looks]
+    return [f"no time for prompt{'s' if len(left) > 1 else ''} {', '.join(left)}"] if left else []

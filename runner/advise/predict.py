@@ -1,0 +1,128 @@
+"""S of every gamma, predicted from a replay and the measured costs: S = t₁ per token over SD's time per token.
+
+The interval says where a measurement on such prompts is to be expected: prompts are resampled, costs are drawn
+from their resampled fits, and the noise of the verifying runs themselves is added.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from runner.advise.costs import Costs, FloatArray, work
+from runner.advise.replay import Played
+from runner.record import Strategy
+
+LEVEL = 0.95
+MODEL_ERROR = 0.02
+"""Relative error that the form of the costs makes: the one part of the interval that is assumed, not measured."""
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure and the interval of `LEVEL` around it."""
+
+    point: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` lies inside."""
+        return self.low <= value <= self.high
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One drafter at one gamma. v, d and o are means per cycle in units of t₁; they are over all prompts."""
+
+    drafter: str
+    gamma: int
+    speedup: Interval
+    drafted: float
+    """Tokens drafted per cycle: less than gamma where the drafter had no more to say or the text ended."""
+    tau: float
+    alpha: float
+    v: float
+    d: float
+    o: float
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """A drafter's replays and what they cost beyond `Costs`."""
+
+    drafter: str
+    played: Mapping[int, Sequence[Played]]
+    """Gamma -> one replay per prompt, all gammas with the same prompts."""
+    draft_rollback: Strategy
+    """`none`: the drafter is no model."""
+    own_time: Mapping[int, Sequence[float]]
+    """Gamma -> time of the drafter's proposals over the whole text of each prompt, in t₁; zeros for a model."""
+
+
+def predict(
+    arm: Arm, gamma: int, costs: Costs, *, keeps_snapshots: bool, run_noise: float, seed: int
+) -> Prediction:
+    """S of `arm` at `gamma`; geometric mean over prompts.
+
+    `run_noise`: standard deviation of ln S that a verification over the same prompts has by itself.
+    """
+    played = arm.played[gamma]
+    rows = np.array(
+        [
+            work(each, costs.longest, n_rs_seq=gamma if keeps_snapshots else 0, draft_rollback=arm.draft_rollback)
+            for each in played
+        ]
+    )
+    own = np.array(arm.own_time[gamma])
+    tokens = np.array([sum(each.accepted) + len(each.accepted) for each in played])
+    logs = np.log(tokens / (rows @ costs.column + own))
+    v, d, o = _shares(rows.sum(axis=0), costs, float(own.sum()))
+    return Prediction(
+        drafter=arm.drafter,
+        gamma=gamma,
+        speedup=_interval(float(logs.mean()), _drawn(rows, own, tokens, costs, run_noise=run_noise, seed=seed)),
+        drafted=_per_cycle(played),
+        tau=float(tokens.sum() / sum(len(each.accepted) for each in played)),
+        alpha=_alpha(played),
+        v=v,
+        d=d,
+        o=o,
+    )
+
+
+def _shares(row: FloatArray, costs: Costs, own: float) -> tuple[float, float, float]:
+    """v, d and o per cycle."""
+    parts = row * costs.column
+    n_cycles = row[-1]
+    v, d = parts[: costs.n_target].sum(), parts[costs.n_target : costs.n_model].sum() + own
+    return float(v / n_cycles), float(d / n_cycles), float(parts[costs.n_model :].sum() / n_cycles)
+
+
+def _drawn(
+    rows: FloatArray, own: FloatArray, tokens: FloatArray, costs: Costs, *, run_noise: float, seed: int
+) -> FloatArray:
+    """ln S of resampled prompts at drawn costs, shape (n_draws,)."""
+    rng = np.random.default_rng(seed)
+    n_draws, n_prompts = len(costs.draws), len(rows)
+    logs = np.log(tokens / (costs.draws @ rows.T + own))
+    picks = rng.integers(n_prompts, size=(n_draws, n_prompts))
+    means = np.take_along_axis(logs, picks, axis=1).mean(axis=1)
+    noise = rng.normal(0.0, math.hypot(run_noise, MODEL_ERROR), n_draws)
+    return np.asarray(means + noise, dtype=float)
+
+
+def _interval(point: float, draws: FloatArray) -> Interval:
+    """Centred where the point is: resampling may shift, it must not bias."""
+    spread = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.exp([min(spread[0], point), max(spread[1], point)])
+    return Interval(point=float(np.exp(point)), low=float(low), high=float(high))
+
+
+def _per_cycle(played: Sequence[Played]) -> float:
+    return sum(sum(each.drafted) for each in played) / sum(len(each.drafted) for each in played)
+
+
+def _alpha(played: Sequence[Played]) -> float:
+    drafted = sum(sum(each.drafted) for each in played)
+    return sum(sum(each.accepted) for each in played) / drafted if drafted else 0.0
