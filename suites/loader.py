@@ -27,6 +27,8 @@ from suites.roles import DRAFTS, TARGETS
 SUITES_DIR = Path(__file__).parent
 ALL = "all"
 RESERVED = (ALL, "list")
+EXPERIMENTS = ("moesd-grid", "routing")
+"""Kinds that are no cross product of cells and yield no runs (`suites.experiments`)."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_FILE_BYTES = 100_000
@@ -100,8 +102,8 @@ def load_suite(name: str, folder: Path = SUITES_DIR) -> Suite:
         known = ", ".join(suite_names(folder))
         raise UsageError(f"there is no suite {name!r}; known suites: {known}, or `{ALL}`")
     path = folder / f"{name}.toml"
-    content = _read(path)
-    declared = _decode(content, path, _Declared)
+    content = read_suite_file(path)
+    declared = decode_suite(content, path, _Declared)
     _check(declared, path)
     return Suite(
         name=name,
@@ -131,8 +133,8 @@ def adjusted(suite: Suite, *, blocks: int | None = None, n_predict_tokens: int |
 
 
 def suite_names(folder: Path = SUITES_DIR) -> list[str]:
-    """Every declared suite: those of `all` in their order, then the others by name."""
-    found = sorted(path.stem for path in folder.glob("*.toml"))
+    """Every declared suite of cells: those of `all` in their order, then the others by name."""
+    found = sorted(path.stem for path in folder.glob("*.toml") if _kind(path) not in EXPERIMENTS)
     usable = [name for name in found if _NAME.fullmatch(name) and name not in RESERVED]
     in_all = all_names(folder)
     return [*in_all, *(name for name in usable if name not in in_all)]
@@ -141,7 +143,7 @@ def suite_names(folder: Path = SUITES_DIR) -> list[str]:
 def all_names(folder: Path = SUITES_DIR) -> list[str]:
     """The suites that `all` stands for, in their declared order."""
     path = folder / f"{ALL}.toml"
-    names = _decode(_read(path), path, _All).suites
+    names = decode_suite(read_suite_file(path), path, _All).suites
     for name in names:
         if not _NAME.fullmatch(name) or name in RESERVED or not (folder / f"{name}.toml").is_file():
             raise SuiteError(f"{path.name}: suites names {name!r}, but there is no such suite file beside it")
@@ -149,7 +151,16 @@ def all_names(folder: Path = SUITES_DIR) -> list[str]:
     return names
 
 
-def _read(path: Path) -> bytes:
+def _kind(path: Path) -> object:
+    """What the file says it is; nothing where it cannot say: whoever loads it finds out why."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")).get("kind")
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def read_suite_file(path: Path) -> bytes:
+    """The bytes of a suite's file. SuiteError when it cannot be read or is too large to be one."""
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_FILE_BYTES + 1)
@@ -160,7 +171,8 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _decode(content: bytes, path: Path, kind: type[T]) -> T:
+def decode_suite(content: bytes, path: Path, kind: type[T]) -> T:
+    """The suite file's table as `kind`. SuiteError names the file and the key."""
     try:
         table: dict[str, Any] = tomllib.loads(content.decode())
         return msgspec.convert(table, kind)
