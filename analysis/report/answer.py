@@ -39,48 +39,50 @@ def answers(subject: Subject) -> tuple[Answer, ...]:
 def _answer(tried: Sequence[Decomposition]) -> Answer:
     best = max(tried, key=lambda one: _known(one.speedup).point)
     speedup, one = _known(best.speedup), best.configuration
-    advice: Advice = "open" if speedup.undecided else ("on" if speedup.point > 1 else "off")
     how = f"γ {one.gamma} with {label(one.draft)}"
-    opening = f"{label(one.target)} best {speedup.point:.2f}× at {how}"
-    endings = {
-        "on": "turn it on.",
-        "off": "leave it off.",
-        "open": "undecided, the interval contains 1.",
-    }
+    advice, because, what_if = _judged(best)
+    costs = _costs(best)
     return Answer(
-        label(one.target), advice, f"{opening}: {endings[advice]}", _reason(best, advice),
-        spelled(speedup, "ratio"), how, len(tried),
+        label(one.target), advice,
+        f"{label(one.target)} best {speedup.point:.2f}× at {how}: {_ADVICE[advice]}, because {because}.",
+        f"{costs}; {what_if}." if what_if else f"{costs}.", spelled(speedup, "ratio"), how, len(tried),
     )  # fmt: skip
 
 
-def _reason(best: Decomposition, advice: Advice) -> str:
+_ADVICE: dict[Advice, str] = {"on": "turn it on", "off": "leave it off", "open": "undecided"}
+
+
+def _costs(best: Decomposition) -> str:
     v, d, o, tau = (_known(part).point for part in (best.v, best.d, best.o, best.tau))
-    costs = (
+    return (
         f"A cycle costs {v + d + o:.2f} plain tokens (verifying {v:.2f}, drafting {d:.2f}, the rest {o:.2f}) "
         f"and yields {tau:.2f}"
     )
-    if advice == "on":
-        return f"{costs}."
-    if advice == "open":
-        more = _known(best.speedup).more_blocks
-        return f"{costs}; {more} more blocks would probably decide." if more else f"{costs}; too close to call."
-    return f"{costs}; {_culprit(best)}"
 
 
-def _culprit(best: Decomposition) -> str:
-    """The one change that would have made it pay, tried from the cheapest to get."""
+def _judged(best: Decomposition) -> tuple[Advice, str, str]:
+    """Advice, its reason, and what else would have to be true; the last may be empty."""
+    speedup = _known(best.speedup)
+    if speedup.undecided:
+        more = f"{speedup.more_blocks} more blocks would probably decide" if speedup.more_blocks else ""
+        return "open", "the interval contains 1", more
+    if speedup.point > 1:
+        return "on", "a cycle yields more tokens than it costs", ""
+    return "off", *_culprit(best)
+
+
+def _culprit(best: Decomposition) -> tuple[str, str]:
+    """Why it does not pay: the one change that would have made it pay, the cheapest to get asked first."""
     free = best.counterfactuals["free_drafting"].point
     perfect = best.counterfactuals["everything_accepted"].point
     if free > 1:
-        return f"drafting is too slow: if it were free, the speedup would be {free:.2f}×."
+        return "drafting costs too much", f"if drafting were free, the speedup would be {free:.2f}×"
     if perfect > 1:
-        return (
-            f"too little is accepted (α {_known(best.alpha).point:.1%}): if everything were, the speedup would "
-            f"be {perfect:.2f}×."
-        )
+        otherwise = f"if everything were accepted, the speedup would be {perfect:.2f}×"
+        return "too little of the draft is accepted", f"α is {_known(best.alpha).point:.1%}; {otherwise}"
     return (
-        f"verifying {best.configuration.gamma + 1} tokens at once is too dear: even with everything accepted the "
-        f"speedup would be {perfect:.2f}×."
+        f"verifying {best.configuration.gamma + 1} tokens at once costs too much",
+        f"even with everything accepted the speedup would be {perfect:.2f}×",
     )
 
 

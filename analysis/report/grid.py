@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from analysis.render import MISSING, Column, Table, Value, number, spelled
 from analysis.stats import Estimate
 
+LONG_CHARACTERS = 32
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -19,6 +21,11 @@ class Cell:
     numeric: bool = True
     mark: str = ""
     """Class of a verdict, such as `good` or `bad`; empty for most."""
+
+    @property
+    def long(self) -> bool:
+        """Whether the text may break into lines."""
+        return len(self.text) > LONG_CHARACTERS
 
 
 @dataclass(frozen=True)

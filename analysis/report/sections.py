@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from analysis.claims import ledger
 from analysis.claims_study import study_claims
-from analysis.compare_published import compare_published
+from analysis.compare_figures import figure_rows
 from analysis.controls import controls_tables
 from analysis.decompose_tables import decomposition_tables
 from analysis.experiments.oracle import oracle_document
 from analysis.experiments.phantom import phantom_document
 from analysis.experiments.rollback import rollback_document
 from analysis.experiments.verify_cost import verify_cost_document
+from analysis.figures_of import published_figures, study_figures
 from analysis.plots.subject import Subject
 from analysis.render import Table
 from analysis.report.controlled import found_by, tables_of
 from analysis.report.machine import machine_tables
+from analysis.reproduction import comparison
 from analysis.tables import study_tables
 from analysis.tpot.study import configurations as tpot_configurations
 from analysis.tpot.tables import study_document
@@ -69,7 +71,10 @@ def _tpot(subject: Subject) -> Sequence[Table]:
 
 
 def _beside(subject: Subject) -> Sequence[Table]:
-    return tables_of(compare_published(subject.study).document) if subject.main else ()
+    if not subject.main:
+        return ()
+    rows = figure_rows(published_figures(), study_figures(subject.study, subject.found, ()))
+    return tables_of(comparison(subject.study.name, rows, ()).document)
 
 
 def _claims(subject: Subject) -> Sequence[Table]:
@@ -130,14 +135,15 @@ STUDY_SECTIONS: tuple[Section, ...] = (
         ("oracle-plane",), found_by(oracle_document), suite="oracle",
     ),
     Section(
-        "rollback", "What taking tokens back costs", "The same configuration under each rollback that proved right.",
-        (), found_by(rollback_document), suite="rollback", n_open=1,
+        "rollback", "What taking tokens back costs",
+        "The same configuration under each rollback that proved right.", (), found_by(rollback_document),
+        suite="rollback", n_open=1,
     ),
     Section(
         "phantom", "The phantom beside honest runs",
         "The same models in a loop that ignores refused rollbacks and failed passes: fast, wrong, hardly "
-        "anything accepted. Marked runs; no other figure uses them.", ("phantom-beside-honest",), found_by(phantom_document),
-        suite="phantom", n_open=1,
+        "anything accepted. Marked runs; no other figure uses them.", ("phantom-beside-honest",),
+        found_by(phantom_document), suite="phantom", n_open=1,
     ),
     Section(
         "published", "Published figures beside this study",
