@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -133,7 +133,12 @@ def settings_of(wish: Wish, n_ctx_tokens: int, machine: MachineFacts) -> Setting
 
 def refuse_strange_drafts(steps: Sequence[Step], family: FoundFamily, wiring: Wiring) -> None:
     """Raise ModelError when a draft has another vocabulary than the target that it is to draft for."""
-    for target, draft in dict.fromkeys(step.loads for step in steps):
+    refuse_strange_pairs((step.loads for step in steps), family, wiring)
+
+
+def refuse_strange_pairs(pairs: Iterable[tuple[str, str]], family: FoundFamily, wiring: Wiring) -> None:
+    """The same for roles of targets and of their drafts, or `none`."""
+    for target, draft in dict.fromkeys(pairs):
         if draft != NO_DRAFT and family.facts[target].vocab_sha256 != family.facts[draft].vocab_sha256:
             wiring.check_pair(family.paths[target], family.paths[draft])
 
@@ -149,22 +154,48 @@ def fix(
 ) -> tuple[Plan, Manifest]:
     """The plan with its identities, and the manifest that holds a study to it; `arguments` come redacted."""
     plan = planning.identify(designed.steps, settings, engine, family.facts)
-    manifest = Manifest(
+    manifest = manifest_of(
+        suite_sha256={suite.name: suite.sha256 for suite in designed.suites},
+        plan_sha256=plan.sha256,
+        n_cells=sum(designed.cells.values()),
+        arguments=arguments,
+        family=family,
+        roles=planning.roles_of(designed.steps),
+        settings=settings,
+        machine=machine,
+        engine=engine,
+    )
+    return plan, manifest
+
+
+def manifest_of(
+    *,
+    suite_sha256: dict[str, str],
+    plan_sha256: str,
+    n_cells: int,
+    arguments: list[str],
+    family: FoundFamily,
+    roles: Sequence[str],
+    settings: Settings,
+    machine: MachineFacts,
+    engine: EngineFacts,
+) -> Manifest:
+    """What a study is held to, written now by this version of the tool."""
+    return Manifest(
         tool_version=_version("specstudy"),
         created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         arguments=arguments,
         family=family.name,
-        suites=[suite.name for suite in designed.suites],
-        suite_sha256={suite.name: suite.sha256 for suite in designed.suites},
-        plan_sha256=plan.sha256,
-        n_cells=sum(designed.cells.values()),
+        suites=list(suite_sha256),
+        suite_sha256=suite_sha256,
+        plan_sha256=plan_sha256,
+        n_cells=n_cells,
         settings=settings,
-        models=[family.facts[role] for role in planning.roles_of(designed.steps)],
+        models=[family.facts[role] for role in roles],
         engine=engine,
         machine=machine,
         packages={name: _version(name) for name in _PACKAGES},
     )
-    return plan, manifest
 
 
 def default_out(wish: Wish, family: str) -> Path:

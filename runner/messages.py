@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import msgspec
 
 from runner.executor import Pair, PlannedRun
@@ -120,3 +122,6 @@ class Refused(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 Request = Load | Execute | Trace | OpenGrid | MeasurePoint | CountExperts | Describe
 Reply = Loaded | Done | Traced | PointDone | Counted | Described | Refused
+
+Answer = TypeVar("Answer", Loaded, Done, Traced, PointDone, Counted, Described)
+"""What a request is answered with when all went well."""

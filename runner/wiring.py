@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,6 +12,7 @@ import click
 
 from runner.cells import Step
 from runner.executor import Executor
+from runner.messages import Answer, Request
 from runner.record import EngineFacts, MachineFacts, MachineState, ModelFacts, Settings
 
 FamilyName = Literal["auto", "qwen3.5", "synthetic"]
@@ -66,6 +67,14 @@ def _unexamined(*_positional: object, **_named: object) -> list[str]:
     return []
 
 
+class Asker(Protocol):
+    """A measuring process: answers requests, and is ended."""
+
+    def ask(self, request: Request, expected: type[Answer], *, limit_s: float) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class Wiring:
     """The parts of a study that reach outside this package's own logic."""
@@ -79,6 +88,8 @@ class Wiring:
     kept_awake: Callable[[], AbstractContextManager[object]]
     tables: Callable[[Path], str]
     """Study folder -> its tables as text. Raises StudyError."""
+    open_worker: Callable[[], Asker] = field(default_factory=lambda: _open_worker)
+    """Starts a process that measures what is no run of a matrix."""
     examine: Examine = _unexamined
 
 
@@ -99,6 +110,12 @@ def real_wiring() -> Wiring:
         tables=_tables,
         examine=_examine,
     )
+
+
+def _open_worker() -> Asker:
+    from runner.worker_client import WorkerProcess  # noqa: PLC0415
+
+    return WorkerProcess()
 
 
 def _resolve_family(

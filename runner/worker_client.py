@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
 
 import msgspec
 
@@ -21,14 +21,13 @@ from runner import errors
 from runner.errors import EngineError, StudyError, WorkerError
 from runner.executor import Pair, PlannedRun
 from runner.messages import (
-    Counted,
+    Answer,
     Describe,
     Described,
     Done,
     Execute,
     Load,
     Loaded,
-    PointDone,
     Refused,
     Reply,
     Request,
@@ -41,8 +40,6 @@ LOAD_LIMIT_S = 900.0
 """Loading 40 GB from a slow disk and proving three gammas takes minutes, not a quarter of an hour."""
 _DESCRIBE_LIMIT_S = 120.0
 _TAIL_BYTES = 4000
-
-T = TypeVar("T", Loaded, Done, Traced, PointDone, Counted, Described)
 
 COMMAND = (sys.executable, "-m", "runner.worker")
 UNCHECKED_COMMAND = (sys.executable, "-m", "runner.llama.phantom")
@@ -59,7 +56,7 @@ class WorkerProcess:
         self._decoder = msgspec.json.Decoder(Reply)
         self._buffer = b""
 
-    def ask(self, request: Request, expected: type[T], *, limit_s: float) -> T:
+    def ask(self, request: Request, expected: type[Answer], *, limit_s: float) -> Answer:
         """Send one request and wait for its reply; raises the error that the worker refused with."""
         assert self._process.stdin is not None
         try:
