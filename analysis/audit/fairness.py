@@ -24,7 +24,7 @@ def baseline_missing(found: StudyEvidence) -> Iterator[Finding]:
     alone = speculative[~speculative.index.isin(found.pairs.index)]
     if not alone.empty:
         yield Finding(
-            "baseline-missing", "error", listed(alone["run_id"]), {"runs": len(alone)},
+            "baseline-missing", "warning", listed(alone["run_id"]), {"runs": len(alone)},
             f"{len(alone)} runs have no completed baseline of the same target, prompt and block: they "
             "have a speed but no speedup.",
             "Resume the study; never borrow a baseline from another prompt or block.",
@@ -64,7 +64,7 @@ def cached_prefill(found: StudyEvidence) -> Iterator[Finding]:
     runs = found.cells
     usual = runs.groupby(["target", "prompt"])["prefill_target_ns"].transform("median")
     cached = (runs["prefill_tokens"] != runs["n_prompt_tokens"] - 1) & (runs["n_prompt_tokens"] > 0)
-    fast = runs["prefill_target_ns"] < FAST_PREFILL * usual
+    fast = runs["prefill_target_ns"] * found.room(1) < FAST_PREFILL * usual
     wrong = runs[cached | fast]
     if not wrong.empty:
         yield Finding(

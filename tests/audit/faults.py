@@ -27,6 +27,7 @@ replace = msgspec.structs.replace
 SMALL = Config(suites=("dense-sd",), n_predict_tokens=48)
 TWO_DRAFTS = Config(suites=("dense-baseline", "moe-sd"), n_predict_tokens=48)
 WITH_REFERENCES = but(SMALL, reference_every=2)
+LONG = but(SMALL, prompts=("short",), n_predict_tokens=256)
 FEW_EACH = but(SMALL, prompts=("short", "code"), n_predict_tokens=128)
 
 
@@ -204,7 +205,7 @@ def measured_again(records: Records) -> Records:
 
 def acceptance_that_falls(records: Records) -> Records:
     """The long drafts come from a study in which next to nothing was accepted, the short ones from a good one."""
-    poor = simulate(but(SMALL, acceptance=lambda *_: 0.05))
+    poor = simulate(but(LONG, acceptance=lambda *_: 0.05))
     return [bad if bad.cell.gamma == 16 else good for good, bad in zip(records, poor, strict=True)]
 
 
@@ -297,7 +298,7 @@ FAULTS = (
     Fault("phantom: more drafts than the draft can make", "draft-budget", each(phantom, speculative), TWO_DRAFTS),
     Fault("phantom: both drafts give one target pass", "phantom-signature",
           each(phantom, speculative), TWO_DRAFTS),
-    Fault("longer drafts accept less", "acceptance-falls", acceptance_that_falls),
+    Fault("longer drafts accept less", "acceptance-falls", acceptance_that_falls, LONG),
     Fault("speed without acceptance", "acceptance-without-effect", speed_without_acceptance, FEW_EACH),
     Fault("faster than the memory", "bandwidth", lambda records: records, manifest=smaller_peak),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from analysis.audit.evidence import Evidence
 from analysis.audit.from_study import study_evidence
 from analysis.audit.rules import RULES, judge
 from analysis.load import load_study
-from tests.audit.faults import FAULTS, FEW_EACH, SMALL, TWO_DRAFTS, WITH_REFERENCES, Fault, spoiled
+from tests.audit.faults import FAULTS, FEW_EACH, LONG, SMALL, TWO_DRAFTS, WITH_REFERENCES, Fault, spoiled
 from tests.simulated import Config, honest_study, write_study
 
 
@@ -28,7 +28,7 @@ def test_a_spoiled_study_is_caught_by_the_rule_that_names_the_fault(fault: Fault
     assert fault.rule in rules_that_speak(write_study(tmp_path / "study", manifest, records))
 
 
-@pytest.mark.parametrize("config", [SMALL, TWO_DRAFTS, WITH_REFERENCES, FEW_EACH])
+@pytest.mark.parametrize("config", [SMALL, TWO_DRAFTS, WITH_REFERENCES, LONG, FEW_EACH])
 def test_the_study_that_was_spoiled_was_clean_before(config: Config, tmp_path: Path) -> None:
     assert judge(audited(honest_study(tmp_path / "study", config))) == ()
 

@@ -130,6 +130,20 @@ def test_each_drafter_and_rollback_has_rows_of_its_own(tmp_path: Path) -> None:
     assert {row.n_runs for row in rows} == {BASE.blocks}
 
 
+def test_one_prefill_that_was_faster_than_others_on_a_noisy_machine_is_clean(tmp_path: Path) -> None:
+    """Seen on a loaded machine: one prefill in a fifth of the usual time, as the others had been disturbed."""
+    records = simulate(but(BASE, noise=0.4))
+    records[5] = with_measurement(records[5], prefill_target_ns=records[5].measurement.prefill_target_ns // 5)
+    study = write_study(tmp_path / "study", manifest_of(BASE), records)
+    assert complaints(study) == []
+
+
+def test_an_oracle_that_was_luckier_in_its_few_short_cycles_is_clean(tmp_path: Path) -> None:
+    """Seen in a study of 16 tokens: a mean of few cycles says nothing about acceptance at another γ."""
+    config = but(BASE, n_predict_tokens=16, acceptance=lambda *_: 0.5)
+    assert complaints(honest_study(tmp_path / "study", config)) == []
+
+
 def test_a_text_that_repeats_itself_in_the_baseline_too_is_clean(tmp_path: Path) -> None:
     config = but(BASE, suites=("dense-sd",))
     records = [with_measurement(one, tokens=[7] * one.cell.n_predict_tokens) for one in simulate(config)]
