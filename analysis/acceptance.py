@@ -16,7 +16,7 @@ from scipy.special import chdtrc, rel_entr
 
 from analysis.configurations import Configuration
 from analysis.load import FloatArray, RunArrays, Study
-from analysis.stats import Estimate, quotient
+from analysis.stats import Estimate, quotient, quotients
 
 MIN_EXPECTED = 5.0
 """Bins of a goodness-of-fit test expect at least so many counts (Cochran's rule); smaller ones are merged."""
@@ -123,13 +123,9 @@ def _positions(runs: list[RunArrays], gamma: int, prompts: list[str]) -> tuple[P
         [((run.drafted[:, None] >= place) & (run.accepted[:, None] >= place - 1)).sum(0) for run in runs]
     )
     accepted = np.array([(run.accepted[:, None] >= place).sum(0) for run in runs])
+    rates = quotients(accepted, reached, prompts)
     return tuple(
-        Position(
-            i + 1,
-            int(reached[:, i].sum()),
-            int(accepted[:, i].sum()),
-            quotient(accepted[:, i], reached[:, i], prompts),
-        )
+        Position(i + 1, int(reached[:, i].sum()), int(accepted[:, i].sum()), rates[i])
         for i in range(gamma)
         if reached[:, i].any()
     )

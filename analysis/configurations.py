@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ class Configuration:
     n_broken: int
     n_near_ties: int
 
-    @property
+    @cached_property
     def prompts(self) -> list[str]:
         """Prompt of each pair."""
         return list(self.pairs["prompt"])

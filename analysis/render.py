@@ -36,6 +36,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 SIGNIFICANT_DIGITS = 6
 """Of numbers in CSV and JSON: more than any measurement holds, fewer than where processors round differently."""
+STEADY_DIGITS = 10
 UNDECIDED = "~"
 MISSING = "–"
 
@@ -152,7 +153,12 @@ _FORMS: dict[Form, Callable[[float], str]] = {
 
 def number(value: float, form: Form) -> str:
     """A number as its column reads it."""
-    return _FORMS[form](value)
+    return _FORMS[form](steady(value))
+
+
+def steady(value: float) -> float:
+    """The value without its last digits, in which processors differ: else a tie would round either way."""
+    return float(f"{value:.{STEADY_DIGITS}g}")
 
 
 def plain(text: str) -> str:
@@ -230,4 +236,4 @@ def _flat(table: Table, row: Row) -> Iterator[tuple[str, Scalar]]:
 def _rounded(value: Scalar) -> Scalar:
     if isinstance(value, bool) or not isinstance(value, float):
         return value
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+    return float(f"{steady(value):.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
-from analysis.render import Column, Document, Row, Table, Value
+from analysis.render import Column, Document, Row, Table, Value, steady
 from analysis.stats import Estimate
 from analysis.tables import table
 
@@ -75,5 +75,6 @@ def other_chip(there: str | None, here: str | None) -> str | None:
 def shown(value: Value, spec: str) -> Value:
     """A figure as text, with its interval where it has one; None stays None."""
     if isinstance(value, Estimate):
-        return f"{value.point:{spec}} [{value.low:{spec}}, {value.high:{spec}}]"
-    return f"{float(value):{spec}}" if isinstance(value, int | float) else None
+        point, low, high = (f"{steady(end):{spec}}" for end in (value.point, value.low, value.high))
+        return f"{point} [{low}, {high}]"
+    return f"{steady(value):{spec}}" if isinstance(value, int | float) else None

@@ -84,10 +84,19 @@ def means(values: Sequence[float] | FloatArray, prompts: Sequence[str], neutral:
 
 def quotient(numerators: FloatArray, denominators: FloatArray, prompts: Sequence[str]) -> Estimate:
     """Ratio of two weighted sums, such as accepted to drafted; both shape (n,). NaN where nothing was counted."""
+    return quotients(np.asarray(numerators)[:, None], np.asarray(denominators)[:, None], prompts)[0]
+
+
+def quotients(numerators: FloatArray, denominators: FloatArray, prompts: Sequence[str]) -> tuple[Estimate, ...]:
+    """`quotient` of each column; both shape (n, k)."""
     top, tops = resampled(np.asarray(numerators, dtype=float), prompts)
     bottom, bottoms = resampled(np.asarray(denominators, dtype=float), prompts)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _estimate(interval(top / bottom, tops / bottoms), prompts, neutral=0.0)
+        points, draws = top / bottom, tops / bottoms
+    return tuple(
+        _estimate(interval(point, drawn), prompts, neutral=0.0)
+        for point, drawn in zip(points, draws.T, strict=True)
+    )
 
 
 def contrast(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.render import Column, Document, Table, caveats_of, neutral, render
+from analysis.render import Column, Document, Table, caveats_of, neutral, number, render
 from analysis.stats import ratios
 
 COLUMNS = (Column("model", "Model"), Column("tok_s", "tok/s", "speed"), Column("speedup", "Speedup", "ratio"))
@@ -92,6 +92,11 @@ def test_any_text_survives_csv_and_json(text):
     rows = list(csv.DictReader(io.StringIO(render(document({"model": text}), "csv"))))
     assert rows[0]["model"].removeprefix("'") == text.removeprefix("'")
     assert json.loads(render(document({"model": text}), "json"))["tables"][0]["rows"][0]["model"] == text
+
+
+def test_a_tie_rounds_the_same_way_on_every_processor():
+    below, above = 0.6125 - 1e-15, 0.6125 + 1e-15
+    assert number(below, "share") == number(above, "share")
 
 
 @pytest.mark.parametrize("form", ["md", "csv", "json"])
