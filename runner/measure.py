@@ -40,7 +40,7 @@ def measure(wish: Wish, wiring: Wiring) -> int:
         compose.refuse_strange_drafts(designed.steps, family, wiring)
         folder = wish.out or compose.default_out(wish, family.name)
         outcome = _run(wish, designed, family, folder, wiring)
-    return _conclude(outcome, folder, wiring, _same_command(wish.arguments, folder))
+    return _conclude(outcome, folder, wiring, same_command(wish.arguments, folder))
 
 
 def _run(wish: Wish, designed: Design, family: FoundFamily, folder: Path, wiring: Wiring) -> Outcome:
@@ -59,7 +59,7 @@ def _run(wish: Wish, designed: Design, family: FoundFamily, folder: Path, wiring
     with Study(folder, manifest, [run.run_id for run in plan.runs]) as study:
         wanted = missing_or_failed_runs(plan, study) if wish.rerun else missing_runs(plan, study)
         _say_what_is_left(folder, len(wanted), plan)
-        with watching(wanted) as watcher, stop_on_signals(_announce_stop) as stop, wiring.kept_awake():
+        with watching(wanted) as watcher, stop_on_signals(announce_stop) as stop, wiring.kept_awake():
             bench = Bench(
                 state=wiring.machine_state,
                 clock=Clock(time.monotonic_ns, time.time_ns),
@@ -93,7 +93,8 @@ def _conclude(outcome: Outcome, folder: Path, wiring: Wiring, same_command: str)
     return ALL_OK
 
 
-def _same_command(arguments: Sequence[str], folder: Path) -> str:
+def same_command(arguments: Sequence[str], folder: Path) -> str:
+    """The command line that continues a study: as it was typed, and into the same folder."""
     given = list(arguments)
     if "--out" not in given and not any(each.startswith("--out=") for each in given):
         given += ["--out", str(folder)]
@@ -101,7 +102,8 @@ def _same_command(arguments: Sequence[str], folder: Path) -> str:
     return f"python -m runner {shlex.join(kept)}"
 
 
-def _announce_stop() -> None:
+def announce_stop() -> None:
+    """Answer the first Ctrl-C."""
     # Called inside a signal handler, where a buffered stream may be in the middle of a write.
     os.write(2, b"\nstopping after this run; once more stops at once\n")
 

@@ -11,18 +11,29 @@ from runner import compose
 from runner.cells import Step
 from runner.compose import Design, Wish
 from runner.wiring import Wiring
+from suites.experiments import experiment_names, load_experiment
 from suites.loader import load_suite, suite_names
 
 
 def suites_as_text() -> str:
-    """One line per declared suite."""
+    """One line per declared suite: how many cells it has, or points of another kind."""
     suites = [load_suite(name) for name in suite_names()]
-    return "\n".join(f"{suite.name:<16}{suite.n_cells:>5} cells  {suite.title}" for suite in suites)
+    experiments = [load_experiment(name) for name in experiment_names()]
+    lines = [
+        *(f"{suite.name:<16}{suite.n_cells:>5} cells  {suite.title}" for suite in suites),
+        *(f"{one.name:<16}{one.n_points:>5} {one.noun:<6} {one.title}" for one in experiments),
+    ]
+    return "\n".join(lines)
 
 
 def suites_as_json() -> str:
-    """Suite -> declared cells."""
-    return _json({"suites": {name: load_suite(name).n_cells for name in suite_names()}})
+    """Suite -> declared cells, and experiment -> points."""
+    return _json(
+        {
+            "suites": {name: load_suite(name).n_cells for name in suite_names()},
+            "experiments": {name: load_experiment(name).n_points for name in experiment_names()},
+        }
+    )
 
 
 def plan_as_text(wish: Wish, wiring: Wiring) -> str:

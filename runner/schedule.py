@@ -222,7 +222,7 @@ def _measure(planned: PlannedRun, loaded: _Loaded, private: Private) -> _Measure
         measurement = loaded.run(planned)
     except StudyError as error:
         lost = isinstance(error, WorkerError) and loaded.refusal is None
-        return _Measured(failure=_failure(error, private), cause="worker lost" if lost else None)
+        return _Measured(failure=failure_of(error, private), cause="worker lost" if lost else None)
     contradiction = objection(planned.cell, measurement)
     if contradiction is None:
         return _Measured(measurement=measurement)
@@ -236,7 +236,8 @@ def _disturbed(measured: _Measured, jump_ns: int) -> _Measured:
     return _Measured(measurement=measured.measurement, failure=failure, cause="clock jump")
 
 
-def _failure(error: StudyError, private: Private) -> Failure:
+def failure_of(error: StudyError, private: Private) -> Failure:
+    """Why it failed, as the record says it: without names and paths of this machine."""
     return Failure(
         kind=type(error).__name__,
         message=redact(str(error), private),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runner import plan_view
+from runner import experiment_command, plan_view
 from runner.compose import Wish
 from runner.errors import UsageError
 from runner.measure import INTERRUPTED, measure
@@ -41,7 +41,7 @@ class _Remembering(click.Command):
 @click.option("--repeats", type=click.IntRange(1, 1000), help="Blocks, instead of the suites' own number.")
 @click.option("--n-predict", type=click.IntRange(1, 100_000), help="Generated tokens per run, likewise.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Orders the runs.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one per fast core.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: all fast cores but one.")
 @click.option("--n-ctx", type=click.IntRange(1, 2**20), help="Context; default: what the longest run needs.")
 @click.option("--out", type=_FOLDER, help="Study folder; an existing study is continued.")
 @models_dir_option
@@ -67,12 +67,16 @@ def suite(ctx: click.Context, /, names: tuple[str, ...], **options: Any) -> None
         **options,
     )
     wiring = ctx.obj or real_wiring()
+    measure_it, as_text, as_its_json = measure, plan_view.plan_as_text, plan_view.plan_as_json
+    if experiment_command.asked_for(names):
+        measure_it = experiment_command.measure_experiment
+        as_text, as_its_json = experiment_command.experiment_as_text, experiment_command.experiment_as_json
     if dry_run:
-        click.echo(plan_view.plan_as_json(wish, wiring) if as_json else plan_view.plan_as_text(wish, wiring))
+        click.echo(as_its_json(wish, wiring) if as_json else as_text(wish, wiring))
         return
     if as_json:
         raise UsageError("--json belongs to `suite list` or --dry-run; a study's results are in its folder")
     try:
-        ctx.exit(measure(wish, wiring))
+        ctx.exit(measure_it(wish, wiring))
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
