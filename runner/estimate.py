@@ -21,8 +21,8 @@ PUBLISHED_MS = {
     "moe-64": 18.1,
     "draft-tiny": 7.2,
 }
-"""Milliseconds per token in the published study on an M2 Ultra (seed 003), where it has the role: what an estimate
-starts from for real models. One scale turns them into those of another machine or of the smaller built-in family."""
+"""Milliseconds per token in the published study on an M2 Ultra (seed 003), where it has the role: what an
+estimate starts from. One scale turns them into those of another machine or of the smaller built-in family."""
 
 SYNTHETIC_SCALE = 0.2
 """The built-in family on one server core over the real one on an M2 Ultra; 0.09 (0.8B) to 0.23 (MoE) measured."""
