@@ -16,6 +16,9 @@ from runner.advise.verify import Verification
 from runner.errors import UsageError
 from runner.record import NO_DRAFT
 
+WORTHWHILE = 1.03
+"""A smaller gain is not worth a second model's memory, and no larger than advice may miss."""
+
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that was tried: predicted beside verified."""
@@ -84,12 +87,13 @@ def decide(question: Question, found: Sequence[Findings], missing: Sequence[str]
     """Weigh what was found."""
     compared = [each for findings in found for each in compare(findings)]
     usable = [each for each in compared if each.verified is None or not each.verified.broken_texts]
-    best = max(usable or compared, key=best_guess)
+    busy = [each for each in compared if not each.predicted.is_idle]
+    best = max([each for each in busy if each in usable] or busy or compared, key=best_guess)
     home = next(each for each in found if best.predicted in each.predictions)
     rivals = [each for each in home.predictions if each.drafter == best.predicted.drafter]
     return Advice(
         target=question.target,
-        use=bool(usable) and best.verified is not None and best.expected.low > 1,
+        use=best in usable and best.verified is not None and pays(best.expected),
         best=best,
         t1_ms=home.t1_ms,
         draft_step_ms=home.draft_step_ms,
@@ -103,6 +107,11 @@ def decide(question: Question, found: Sequence[Findings], missing: Sequence[str]
         n_predict_tokens=question.n_predict_tokens,
         spent_s=budget.seconds - budget.left_s,
     )
+
+
+def pays(speedup: Interval) -> bool:
+    """Whether a gain is sure, and large enough to carry a second model for."""
+    return speedup.low > 1 and speedup.point >= WORTHWHILE
 
 
 def compare(findings: Findings) -> list[Compared]:

@@ -57,7 +57,7 @@ INTERRUPTED = 130
     show_default=True,
     help="Where roles are looked up; auto takes the real models when all are here, else the built-in ones.",
 )
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one per fast core.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: all fast cores but one.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Orders the runs.")
 @models_dir_option
 @role_option

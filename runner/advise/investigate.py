@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from runner.advise.predict import Arm, Prediction, predict
 from runner.advise.question import AdviceSession, Question
 from runner.advise.replay import replay, replay_ngram, run_lengths
 from runner.advise.verify import Verification, candidates, verify
+from runner.decode import Clock
 from runner.drafter_names import NGRAM
 from runner.errors import WorkerError
 from runner.executor import Pair
@@ -80,9 +80,10 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
         n_draws=N_DRAWS,
         seed=bench.question.seed,
     )
-    predictions = predict_all(bench.question, bench.pair_draft, evidence, costs)
+    predictions = predict_all(bench, evidence, costs)
     chosen = candidates(predictions)
-    tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
+    if chosen:
+        tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
     verified, unverified = verify(bench, evidence, chosen, share)
     t1_ns = float(np.exp(np.mean([np.log(each.unit_ns) for each in evidence])))
     return Findings(
@@ -96,14 +97,13 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
     )
 
 
-def predict_all(
-    question: Question, pair_draft: str, evidence: Sequence[Evidence], costs: Costs
-) -> list[Prediction]:
+def predict_all(bench: Bench, evidence: Sequence[Evidence], costs: Costs) -> list[Prediction]:
     """Every gamma of the draft model, if there is one, and of n-gram lookup."""
+    question = bench.question
     gammas = range(1, question.longest + 1)
-    arms = [ngram_arm(evidence, gammas)]
-    if pair_draft != NO_DRAFT:
-        arms.append(model_arm(pair_draft, evidence, gammas))
+    arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
+    if bench.pair_draft != NO_DRAFT:
+        arms.append(model_arm(bench.pair_draft, evidence, gammas))
     noise = run_noise(list(evidence))
     return [
         predict(
@@ -129,12 +129,12 @@ def model_arm(drafter: str, evidence: Sequence[Evidence], gammas: Sequence[int])
     )
 
 
-def ngram_arm(evidence: Sequence[Evidence], gammas: Sequence[int]) -> Arm:
+def ngram_arm(evidence: Sequence[Evidence], gammas: Sequence[int], clock: Clock) -> Arm:
     """Lookup's cycles at each gamma, by looking up, and the time that takes."""
     played, own_time = {}, {}
     for gamma in gammas:
         found = [
-            replay_ngram(each.traced.prompt, each.text, gamma, time.perf_counter_ns)
+            replay_ngram(each.traced.prompt, each.text, gamma, clock)
             for each in evidence
             if each.traced is not None
         ]

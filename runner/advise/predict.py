@@ -21,6 +21,10 @@ MODEL_ERROR = 0.02
 """Relative error that the form of the costs makes: the one part of the interval that is assumed, not measured."""
 
 
+_IDLE_TOKENS = 0.05
+"""Drafted per cycle."""
+
+
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
     """A figure and the interval of `LEVEL` around it."""
 
@@ -46,6 +50,11 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     v: float
     d: float
     o: float
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the drafter found next to nothing to propose, so that this is the baseline by another name."""
+        return self.drafted < _IDLE_TOKENS
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):

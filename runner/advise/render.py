@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.advise.advice import Advice, Compared
+from runner.advise.advice import WORTHWHILE, Advice, Compared
 from runner.advise.breakeven import Remedy
 from runner.advise.memory import is_model
 from runner.advise.predict import Interval
@@ -36,6 +36,8 @@ def _verdict(advice: Advice, memory_bytes: int) -> Iterator[str]:
         )
         return
     yield f"Do not use speculation for {advice.target} here: {_why_not(advice)}"
+    if found.is_idle:
+        return
     yield f"the best found is {found.drafter} with gamma {found.gamma}: S = {interval(expected)}"
     yield from _break_even(advice)
 
@@ -43,16 +45,16 @@ def _verdict(advice: Advice, memory_bytes: int) -> Iterator[str]:
 def _why_not(advice: Advice) -> str:
     """The cause whose end would help most, or what else stands in the way."""
     best = advice.best
-    if best.verified is None:
-        return "no candidate could be verified within the budget"
-    if best.verified.broken_texts:
-        return "its text is not the baseline's"
-    if best.expected.point > 1:
-        return "a gain cannot be told from noise"
     helpful = [remedy for remedy in advice.remedies if remedy.speedup > 1 and applies(remedy, best)]
-    if not helpful:
-        return "nothing changed alone would make it pay"
-    return ", ".join(remedy.cause for remedy in helpful)
+    obstacles = (
+        (best.predicted.is_idle, "the text repeats nothing that n-gram lookup could continue"),
+        (best.verified is None, "no candidate could be verified within the budget"),
+        (best.verified is not None and best.verified.broken_texts > 0, "its text is not the baseline's"),
+        (best.expected.low > 1, f"the gain is below {WORTHWHILE - 1:.0%}"),
+        (best.expected.high > 1, "a gain cannot be told from noise"),
+        (not helpful, "nothing changed alone would make it pay"),
+    )
+    return next((text for stands, text in obstacles if stands), "") or helpful[0].cause
 
 
 def applies(remedy: Remedy, best: Compared) -> bool:

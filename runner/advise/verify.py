@@ -43,8 +43,14 @@ Candidate = tuple[str, int]
 
 
 def candidates(predictions: Sequence[Prediction]) -> list[Candidate]:
-    """Whom to verify, best first: each drafter's best gamma, and others of the best drafter that come close."""
-    by_speedup = sorted(predictions, key=lambda each: (-each.speedup.point, each.gamma))
+    """Whom to verify, best first: each drafter's best gamma, and others of the best drafter that come close.
+
+    Nobody, where nobody found anything to draft.
+    """
+    busy = [each for each in predictions if not each.is_idle]
+    by_speedup = sorted(busy, key=lambda each: (-each.speedup.point, each.gamma))
+    if not by_speedup:
+        return []
     first = by_speedup[0]
     chosen = [first]
     for each in by_speedup:

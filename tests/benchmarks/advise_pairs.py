@@ -3,7 +3,7 @@
 `python -m tests.benchmarks.advise_pairs FOLDER [--pair NAME ...] [--clock cpu|wall] [--blocks N]`
 
 Models are built into FOLDER. The sweep measures every gamma from 1 to 32 beside the baseline, on the same
-prompts and with as many tokens as the advice verifies with. `--clock cpu` measures the CPU time of the one decoding
+prompts and with as many tokens as the advice verifies with. `--clock cpu` measures the CPU time of the decoding
 thread.
 """
 
@@ -23,7 +23,7 @@ from runner.advise.advice import Advice, advise
 from runner.advise.budget import Budget
 from runner.advise.question import Question, planned_run
 from runner.executor import Pair
-from runner.prompts import KINDS, load_prompt
+from runner.prompts import load_prompt
 from runner.record import Settings
 from runner.synthetic.gguf_file import write_gguf
 from runner.synthetic.quantise import quantise
@@ -33,7 +33,8 @@ from runner.worker_client import COMMAND, ProcessExecutor
 
 CPU_CLOCK = (sys.executable, "-m", "tests.benchmarks.cpu_clock_worker")
 LONGEST = 32
-N_PREDICT = 96
+PROMPTS = ("short", "code", "natural-32", "natural-64")
+N_PREDICT = 64
 SETTINGS = Settings(
     n_ctx_tokens=768, n_batch_tokens=128, n_ubatch_tokens=128, n_threads=1, n_gpu_layers=0,
     flash_attention="auto", kv_type="f16", seed=1,
@@ -145,7 +146,7 @@ def compare(name: str, folder: Path, command: tuple[str, ...], blocks: int) -> d
     paths = {"target": build(folder, target, seed=1), "draft": build(folder, draft, seed=2)}
     executor = ProcessExecutor(paths, SETTINGS, command=command)
     question = Question(
-        target="target", drafts=("draft",), prompts=tuple(load_prompt(kind) for kind in KINDS),
+        target="target", drafts=("draft",), prompts=tuple(load_prompt(prompt) for prompt in PROMPTS),
         n_predict_tokens=N_PREDICT, longest=LONGEST, seed=1, near_tie_logits=0.25,
     )  # fmt: skip
     started = cpu_s()

@@ -1,0 +1,155 @@
+"""Advice on pairs whose truth is known, told word by word, and never beyond its budget."""
+
+from pathlib import Path
+
+import pytest
+
+from runner.advise.advice import Advice, advise
+from runner.advise.budget import Budget
+from runner.advise.question import planned_run
+from runner.advise.render import as_text
+from runner.errors import RollbackError, UsageError, WorkerError
+from runner.executor import Pair
+from tests.advise.scripted_world import World, question
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def advised(world: World, seconds: float = 600, **changes) -> Advice:
+    return advise(question(**changes), world.open, Budget(seconds, clock=world.seconds), lambda line: None)
+
+
+def measured_speedup(world: World, gamma: int) -> float:
+    """The world's own S at a gamma, by running it."""
+    asked = question()
+    session = world.open(Pair(target="big", draft="small", gammas=(0, gamma)), 1e9)
+    baseline_ns, took_ns = (
+        sum(
+            session.run(
+                planned_run(
+                    asked,
+                    "small",
+                    prompt,
+                    gamma=each,
+                    drafter="small",
+                    n_predict_tokens=asked.n_predict_tokens,
+                    block=0,
+                    time_limit_s=1e9,
+                )
+            ).decode_wall_ns
+            for prompt in asked.prompts
+        )
+        for each in (0, gamma)
+    )
+    return baseline_ns / took_ns
+
+
+CASES = {
+    "pays": World(),
+    "draft-too-slow": World(draft_ms=20.0),
+    "verification-too-dear": World(per_token=1.2, agreement=0.9),
+    "acceptance-too-low": World(agreement=0.15),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_advice_reads_as_agreed(case):
+    found = as_text(advised(CASES[case]), 812_000_000, "llama-server --model big.gguf")
+    assert found + "\n" == (GOLDEN / f"{case}.txt").read_text(encoding="utf-8")
+
+
+def test_the_advised_gamma_is_within_three_percent_of_the_best_of_all():
+    advice = advised(World())
+    best = max(measured_speedup(World(), gamma) for gamma in range(1, 17))
+    assert advice.use
+    assert measured_speedup(World(), advice.best.predicted.gamma) > 0.97 * best
+
+
+@pytest.mark.parametrize("gamma", [1, 3, 8, 16])
+def test_the_predicted_speedup_of_any_gamma_is_the_measured_one(gamma):
+    found = next(each for each in advised(World()).predictions if (each.drafter, each.gamma) == ("small", gamma))
+    assert found.speedup.point == pytest.approx(measured_speedup(World(), gamma), rel=0.02)
+
+
+def test_lookup_is_advised_for_a_draft_that_is_none():
+    advice = advised(World(), drafts=())
+    assert {each.drafter for each in advice.predictions} == {"ngram"}
+    assert not advice.use
+    assert "repeats nothing" in as_text(advice, 0, "")
+
+
+def test_of_two_drafts_the_better_is_advised_and_each_is_loaded_and_closed_once():
+    world = World()
+
+    def open_pair(pair, limit_s):
+        session = world.open(pair, limit_s)
+        world.draft_ms = 9.0 if pair.draft == "slow" else 1.0
+        return session
+
+    advice = advise(
+        question(drafts=("slow", "small")), open_pair, Budget(600, clock=world.seconds), lambda line: None
+    )
+    assert (advice.use, advice.best.predicted.drafter) == (True, "small")
+    assert [pair.draft for pair in world.opened] == ["slow", "small"]
+    assert world.closed == 2
+
+
+@pytest.mark.parametrize("seconds", [12, 25, 40, 200])
+def test_it_stops_within_its_budget_and_says_what_it_left_out(seconds):
+    world = World(draft_ms=3.0)
+    advice = advised(world, seconds, drafts=("small", "other"))
+    assert world.seconds() <= seconds
+    assert advice.spent_s == pytest.approx(world.seconds())
+    assert bool(advice.not_measured) == (seconds < 200)
+
+
+def test_with_no_time_to_verify_nothing_is_advised():
+    world = World()
+    advice = advised(world, 8)
+    assert not advice.use
+    assert not any(each.verified for each in advice.compared)
+    assert "no candidate could be verified within the budget" in as_text(advice, 0, "")
+
+
+def test_a_budget_too_short_for_anything_is_refused_with_what_to_do():
+    world = World(load_s=30)
+    with pytest.raises(UsageError, match=r"nothing could be measured within 10 s .*loading.*--budget"):
+        advised(world, 10)
+    assert world.seconds() == pytest.approx(10)
+
+
+def test_a_worker_that_dies_before_the_budget_ends_is_no_matter_of_time():
+    world = World()
+
+    def dies(pair, limit_s):
+        raise WorkerError("the measuring process died (signal 6)")
+
+    with pytest.raises(WorkerError, match="signal 6"):
+        advise(question(), dies, Budget(600, clock=world.seconds), lambda line: None)
+
+
+def test_a_target_without_a_provable_rollback_is_refused():
+    def refuses(pair, limit_s):
+        raise RollbackError("big.gguf: rejected tokens cannot be taken back on this model")
+
+    with pytest.raises(RollbackError):
+        advise(question(), refuses, Budget(600, clock=World().seconds), lambda line: None)
+
+
+def test_a_fast_draft_that_breaks_the_text_is_not_advised():
+    advice = advised(World(breaks_text=True))
+    assert not advice.use
+    text = as_text(advice, 0, "")
+    assert "small at gamma" in text
+    assert "differ from the baseline's by more than rounding" in text
+
+
+def test_the_baseline_runs_beside_the_candidates_in_changing_order():
+    world = World()
+    advised(world)
+    verifying = [run.cell for run in world.runs if run.cell.block >= 100]
+    comparisons: dict[tuple[str, int], list[int]] = {}
+    for cell in verifying:
+        comparisons.setdefault((cell.prompt, cell.block), []).append(cell.gamma)
+    assert all(gammas.count(0) == 1 for gammas in comparisons.values())
+    assert len({gammas.index(0) for gammas in comparisons.values()}) > 1
