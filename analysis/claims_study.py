@@ -17,7 +17,7 @@ import pandas as pd
 from analysis.accounting import cells
 from analysis.audit.finding import listed
 from analysis.claims import CLAIMED_COST_RATIO, TESTED_GAMMAS, Claim, Verdict, universal
-from analysis.configurations import SWEEP_SUITE, Configuration, configurations
+from analysis.configurations import SWEEP_SUITE, Configuration, configurations, with_draft_models_only
 from analysis.load import FloatArray, Study
 from analysis.stats import Estimate, contrast, ratios
 from runner.record import ModelFacts
@@ -44,14 +44,6 @@ def study_claims(study: Study) -> tuple[Claim, ...]:
         _verify_cost(found),
         _all_weights(study),
     )
-
-
-def with_draft_models_only(study: Study) -> Study:
-    """The study without what the published one had not: other drafters, and rollback strategies asked for."""
-    roles = [facts.role for facts in study.manifest.models]
-    runs = study.runs
-    kept = ((runs["gamma"] == 0) | runs["draft"].isin(roles)) & runs["rollback"].isna()
-    return replace(study, runs=runs[kept])
 
 
 def _judged(claim: str, cases: Sequence[Case]) -> Claim:

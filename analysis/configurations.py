@@ -67,10 +67,12 @@ class Configuration:
 
 
 def configurations(study: Study) -> tuple[Configuration, ...]:
-    """Every speculative configuration, in the order of suites, models and gammas in the manifest.
+    """Every configuration in which a draft model drafts, in the manifest's order of suites, models and gammas.
 
-    Raises DataError when runs that would be averaged differ in build, models or budget.
+    Controlled experiments (other drafters, rollbacks asked for) have tables of their own. Raises DataError when
+    runs that would be averaged differ in build, models or budget.
     """
+    study = with_draft_models_only(study)
     runs = measured(study.runs)
     speculative = runs[(runs["gamma"] > 0) & (runs["purpose"] != "reference")]
     paired = pairs(study)
@@ -80,6 +82,14 @@ def configurations(study: Study) -> tuple[Configuration, ...]:
         for key, group in speculative.groupby(_KEY, sort=True)
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda one: _place(study, one)))
+
+
+def with_draft_models_only(study: Study) -> Study:
+    """The study without what the published one had not: other drafters, and rollback strategies asked for."""
+    roles = [facts.role for facts in study.manifest.models]
+    runs = study.runs
+    kept = ((runs["gamma"] == 0) | runs["draft"].isin(roles)) & runs["rollback"].isna()
+    return replace(study, runs=runs[kept])
 
 
 def doubts(found: Sequence[Configuration]) -> tuple[Caveat, ...]:

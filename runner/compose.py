@@ -205,10 +205,10 @@ def default_out(wish: Wish, family: str) -> Path:
 
 
 def _threads(machine: MachineFacts) -> int:
-    """One thread per fast core: llama.cpp waits for its slowest thread, so efficiency cores slow it down."""
+    """All fast cores but one: llama.cpp spins for its slowest thread, so one core in use stops them all."""
     fast = machine.performance_cores or machine.physical_cores or 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(fast, usable))
+    return max(1, min(fast, usable) - 1)
 
 
 def _version(package: str) -> str:
