@@ -19,6 +19,8 @@ CATALOGUE = Path(__file__).parent / "zh.toml"
 _HOLE = re.compile(r"\{(\w+)\}")
 _MAX_CHARACTERS = 4000
 """Longer text is a log or worse, never a sentence of ours."""
+_MOST_PER_OWN_CHARACTER = 12
+"""A pattern of few own words matches short text only: else "{a} to {b}" would swallow any sentence."""
 
 
 class Chinese:
@@ -30,7 +32,13 @@ class Chinese:
         # The pattern that says most is asked first, so that a general one never hides a special one.
         patterns.sort(key=lambda pair: -len(_HOLE.sub("", pair[0])))
         self._patterns = [
-            (english.partition("{")[0], _compiled(english), chinese) for english, chinese in patterns
+            (
+                english.partition("{")[0],
+                _MOST_PER_OWN_CHARACTER * len(_HOLE.sub("", english)),
+                _compiled(english),
+                chinese,
+            )
+            for english, chinese in patterns
         ]
         self._known: dict[str, str | None] = {}
 
@@ -47,8 +55,8 @@ class Chinese:
     def _by_pattern(self, text: str) -> str | None:
         if len(text) > _MAX_CHARACTERS:
             return None
-        for start, pattern, chinese in self._patterns:
-            if text.startswith(start) and (found := pattern.fullmatch(text)):
+        for start, most, pattern, chinese in self._patterns:
+            if text.startswith(start) and len(text) <= most and (found := pattern.fullmatch(text)):
                 caught = {name: self.or_same(value) for name, value in found.groupdict().items()}
                 return _HOLE.sub(lambda hole: caught[hole[1]], chinese)  # noqa: B023 - used at once
         return None
