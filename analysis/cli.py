@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "oracle": "analysis.commands.experiments:oracle",
     "rollback": "analysis.commands.experiments:rollback",
     "phantom": "analysis.commands.experiments:phantom",
+    "routing": "analysis.commands.routing:routing",
     "moesd": "analysis.moesd.cli:moesd",
 }
 """Command name -> `module:attribute` of its click command."""

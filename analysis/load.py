@@ -19,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.errors import DataError
+from runner.grid_record import GRID_LOG, ROUTING_LOG
 from runner.lines import decode_line
 from runner.record import (
     SCHEMA_VERSION,
@@ -109,7 +110,7 @@ class Study:
 
 def load_study(path: Path) -> Study:
     """The study in directory `path`. Raises DataError when it holds no readable manifest or no run log."""
-    manifest = _load_manifest(path)
+    manifest = load_manifest(path)
     rows: list[dict[str, object]] = []
     arrays: list[RunArrays] = []
     notes: list[Note] = []
@@ -134,7 +135,8 @@ def completed(runs: pd.DataFrame) -> pd.DataFrame:
     return rows[(rows["status"] == "ok") & rows["decode_wall_ns"].notna()]
 
 
-def _load_manifest(path: Path) -> Manifest:
+def load_manifest(path: Path) -> Manifest:
+    """The manifest of the study in directory `path`. Raises DataError when it holds none that can be read."""
     file = path / MANIFEST_FILE
     try:
         manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
@@ -164,9 +166,16 @@ def _read_lines(path: Path) -> Iterator[Note | tuple[int, RunRecord, RunArrays]]
             for number, line in enumerate(stream, start=1):
                 yield _read_line(line, number, f"{path.name}/{RUNS_FILE}:{number}")
     except FileNotFoundError:
-        raise DataError(f"{path}: the study holds no {RUNS_FILE}; it was planned but never run") from None
+        raise DataError(f"{path}: the study holds no {RUNS_FILE}; {_why_no_runs(path)}") from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
+
+
+def _why_no_runs(path: Path) -> str:
+    for log, command in ((GRID_LOG, "moesd grid"), (ROUTING_LOG, "routing")):
+        if (path / log).is_file():
+            return f"it holds an experiment: `python -m analysis {command} {path}` shows it"
+    return "it was planned but never run"
 
 
 def _read_line(line: bytes, number: int, where: str) -> Note | tuple[int, RunRecord, RunArrays]:

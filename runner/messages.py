@@ -86,7 +86,7 @@ class Traced(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     prompt: list[int]
     """The planned run's prompt."""
     guesses: list[int]
-    """One greedy token for each token of the text, from the prompt and the text before it; none without a draft."""
+    """One greedy token for each token of the text, from prompt and text before it; none without a draft."""
     pass_ns: list[int]
     """Nanoseconds of each single-token pass."""
 

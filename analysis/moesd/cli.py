@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from analysis.moesd.bootstrap import Refits, refit
 from analysis.moesd.facts import Verified, read_facts
 from analysis.moesd.fit import Fit
 from analysis.moesd.identify import n_free
+from analysis.moesd.measured import grid_document, read_measured
 from analysis.moesd.plots import fit_figure, predict_figure, strides_figure
 from analysis.moesd.predict import Setting, predict
 from analysis.moesd.source import PUBLISHED, Source, load_source
@@ -36,7 +38,8 @@ def moesd() -> None:
     """The MoESD model of SD on mixtures of experts (arXiv 2505.19645).
 
     DATA is a CSV file with its facts beside it (same name, .toml or .json), a folder with grid.csv and grid.toml,
-    or `published`: the points of the paper's Figure 4. Columns and facts: docs/moesd.md.
+    a study of the suite moesd-grid, or `published`: the points of the paper's Figure 4. Columns and facts:
+    docs/moesd.md.
     """
 
 
@@ -64,7 +67,7 @@ def fit(
     refits = _refits(row.fit)
     if plot is not None:
         save_figure(fit_figure(source.grid, source.facts, row.fit, refits), plot)
-    _print(fit_document(source.name, row, source.grid, source.facts, refits), form)
+    _print(fit_document(source.name, row, source.grid, source.facts, refits), form, source.notes)
 
 
 @moesd.command()
@@ -75,7 +78,7 @@ def strides(*, data: str, facts: Path | None, verified: Verified | None, plot: P
     rows = stride_study(source.grid, source.facts)
     if plot is not None:
         save_figure(strides_figure(source.grid, source.facts, [row.fit for row in rows]), plot)
-    _print(strides_document(source.name, rows, source.facts), form)
+    _print(strides_document(source.name, rows, source.facts), form, source.notes)
 
 
 @moesd.command("predict")
@@ -107,7 +110,16 @@ def predict_command(
     assumed = (
         "" if onto is None else f"Carried over to {there.machine.name} by its facts; nothing was measured there."
     )
-    _print(predict_document(source.name, setting, curve, [size - 1 for size in shown], assumed), form)
+    document = predict_document(source.name, setting, curve, [size - 1 for size in shown], assumed)
+    _print(document, form, source.notes)
+
+
+@moesd.command("grid")
+@click.argument("study", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
+def grid_command(*, study: Path, form: Format) -> None:
+    """Every point that the suite moesd-grid measured; as CSV it is DATA for the other commands."""
+    _print(grid_document(read_measured(study)), form)
 
 
 def _shown_batches(asked: tuple[int, ...], most: int) -> tuple[int, ...]:
@@ -130,5 +142,5 @@ def _refits(fitted: Fit) -> Refits | None:
     return refit(fitted) if len(fitted.grid) > n_free(fitted) else None
 
 
-def _print(document: Document, form: Format) -> None:
-    click.echo(render(document, form), nl=False)
+def _print(document: Document, form: Format, notes: tuple[str, ...] = ()) -> None:
+    click.echo(render(replace(document, notes=(*document.notes, *notes)), form), nl=False)
