@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.plots.acceptance import positions_figure
 from analysis.plots.contributions import contributions_figure
+from analysis.plots.expert_coverage import coverage_figure
 from analysis.plots.histogram import histogram_figure
 from analysis.plots.moesd import moesd_figure
 from analysis.plots.oracle import oracle_figure
@@ -55,6 +56,11 @@ STUDY_PLOTS: tuple[Plot, ...] = (
         "One panel per target: the measured verify ratio over the number of tokens verified, with intervals, "
         "a dashed line for the bytes that the pass reads, and a dotted line for the bandwidth limit.",
         verify_cost_figure,
+    ),
+    Plot(
+        "expert-coverage", "Distinct experts that n tokens touch",
+        "One panel per target: mean distinct experts per layer over the number of tokens, for real, drafted and "
+        "shuffled tokens, and a dashed line for uniform routing.", coverage_figure,
     ),
     Plot(
         "acceptance-by-position", "Acceptance by position in the draft",

@@ -9,7 +9,6 @@ import click
 from matplotlib.figure import Figure
 
 from analysis.figures import FORMATS, FigureFormat, figure_bytes, write_whole
-from analysis.load import load_study
 from analysis.plots.catalogue import PUBLISHED_PLOTS, STUDY_PLOTS, drawn, drawn_published
 from analysis.plots.subject import subject_of
 from runner.errors import UsageError
@@ -42,7 +41,7 @@ def _figures(source: str) -> Iterator[tuple[str, Figure | None]]:
     if source == PUBLISHED:
         yield from ((plot.name, drawn_published(plot)) for plot in PUBLISHED_PLOTS)
         return
-    subject = subject_of(load_study(Path(source)))
+    subject = subject_of(Path(source))
     yield from ((plot.name, drawn(plot, subject)) for plot in STUDY_PLOTS)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from analysis.configurations import SWEEP_SUITE, Configuration, configurations
 from analysis.decompose import Decomposition, decompose_one
-from analysis.load import Study
+from analysis.load import Study, load_study
 from analysis.summary import label
 
 CONTROLLED = ("verify-cost", "oracle", "ngram", "rollback", "rollback-plain", "routing", "phantom")
@@ -18,6 +19,8 @@ CONTROLLED = ("verify-cost", "oracle", "ngram", "rollback", "rollback-plain", "r
 class Subject:
     """A study, its configurations, and the main ones explained (same order as `main`)."""
 
+    folder: Path
+    """Where the study lies: experiments keep logs of their own beside it."""
     study: Study
     found: tuple[Configuration, ...]
     main: tuple[Configuration, ...]
@@ -35,11 +38,12 @@ class Subject:
         return tuple(dict.fromkeys(one.draft for one in self.main))
 
 
-def subject_of(study: Study) -> Subject:
-    """Everything computed once. Raises DataError when runs must not be averaged."""
+def subject_of(folder: Path) -> Subject:
+    """The study in `folder` with everything computed once. Raises DataError when runs must not be averaged."""
+    study = load_study(folder)
     found = configurations(study)
     main = tuple(one for one in found if _is_main(study, one))
-    return Subject(study, found, main, tuple(decompose_one(study, one) for one in main))
+    return Subject(folder, study, found, main, tuple(decompose_one(study, one) for one in main))
 
 
 def lines(found: Sequence[Configuration]) -> Iterator[tuple[str, str, list[Configuration]]]:

@@ -9,16 +9,16 @@ from analysis.audit.from_study import study_evidence
 from analysis.claims import ledger
 from analysis.claims_published import published_claims
 from analysis.decompose_tables import published_bounds
-from analysis.load import load_study
 from analysis.plots.subject import Subject, subject_of
 from analysis.published import published_study, tpot_notebook
 from analysis.report.answer import Answer, answers
+from analysis.report.controlled import tables_of
 from analysis.report.grid import grid
 from analysis.report.machine import published_machine
 from analysis.report.page import Page, Part, part, pictures
 from analysis.report.runs import packed_records, runs_table
 from analysis.report.sections import STUDY_SECTIONS, Section
-from analysis.report.trust import trust
+from analysis.report.trust import Level, trust
 from analysis.tables import published_tables, study_tables
 from analysis.tpot.tables import notebook_document
 
@@ -28,8 +28,8 @@ INTROS = {section.name: section.intro for section in STUDY_SECTIONS}
 
 def study_page(path: Path) -> Page:
     """The page of the study in `path`. Raises DataError when it cannot be read or holds no run."""
-    study = load_study(path)
-    subject = subject_of(study)
+    subject = subject_of(path)
+    study = subject.study
     shown = study_tables(study).tables
     found = answers(subject)
     runs = runs_table(study)
@@ -46,6 +46,13 @@ def study_page(path: Path) -> Page:
     )  # fmt: skip
 
 
+_PUBLISHED: dict[Level, str] = {
+    "good": "The published speedups stand up to the audit.",
+    "care": "The published speedups may be true, with the limits that the audit names.",
+    "bad": "The published speedups cannot have been measured as described.",
+}
+
+
 def published_page() -> Page:
     """The page of the published 306-run study, judged by its own figures."""
     study, evidence = published_study(), published_evidence()
@@ -54,7 +61,7 @@ def published_page() -> Page:
     chip = study.hardware.chip
     return Page(
         source=shown.source, subtitle=f"{study.runs.n_runs} runs · {chip} · {study.source.date}",
-        headline="The published speedups cannot have been measured as described.", level="off",
+        headline=_PUBLISHED[judged.level], level="off" if judged.level == "bad" else "open",
         lead=judged.sentences[0], answers=(), trust=judged, parts=_published_parts(),
     )  # fmt: skip
 
@@ -87,7 +94,7 @@ def _published_parts() -> tuple[Part, ...]:
         part("claims", TITLES["claims"], INTROS["claims"], tables=claims, n_open=1),
         part(
             "tpot", TITLES["tpot"], INTROS["tpot"], shown=pictures(["time-per-output-token-notebook"], None),
-            tables=notebook_document(tpot_notebook()).tables,
+            tables=tables_of(notebook_document(tpot_notebook())),
         ),
         part("moesd", TITLES["moesd"], INTROS["moesd"], shown=pictures(["moesd"], None)),
         part(

@@ -13,11 +13,12 @@ from analysis.decompose_tables import decomposition_tables
 from analysis.experiments.oracle import oracle_document
 from analysis.experiments.phantom import phantom_document
 from analysis.experiments.rollback import rollback_document
+from analysis.experiments.routing import routing_document
 from analysis.experiments.verify_cost import verify_cost_document
 from analysis.figures_of import published_figures, study_figures
 from analysis.plots.subject import Subject
 from analysis.render import Table
-from analysis.report.controlled import found_by, tables_of
+from analysis.report.controlled import found_by, logged_by, tables_of
 from analysis.report.machine import machine_tables
 from analysis.reproduction import comparison
 from analysis.tables import study_tables
@@ -101,6 +102,11 @@ STUDY_SECTIONS: tuple[Section, ...] = (
         "verification", "What verification costs",
         "If many tokens cost as much to verify as one, v stays at 1. A mixture of experts reads more experts the "
         "more tokens a pass has.", ("verify-cost",), found_by(verify_cost_document), suite="verify-cost",
+    ),
+    Section(
+        "routing", "Which experts tokens touch",
+        "Independent, uniform routing would touch N(t) experts. Tokens that follow each other share some, and "
+        "then verifying them together is cheaper.", ("expert-coverage",), logged_by(routing_document), suite="routing",
     ),
     Section(
         "acceptance", "Where drafts fail",

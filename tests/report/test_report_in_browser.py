@@ -81,12 +81,12 @@ def test_the_page_opens_without_network_errors_or_a_word_on_the_console(
 def test_the_page_speaks_chinese_and_back_and_keeps_the_choice(opened: webdriver.Chrome) -> None:
     assert heading(opened).startswith("SD on this machine: MoE Q4 best")
     click(opened, "language")
-    assert heading(opened).startswith("本机上的推测解码:MoE Q4 最佳为")
+    assert heading(opened).startswith("本机上的推测解码：MoE Q4 最佳为")
     assert (
         opened.find_element(By.CSS_SELECTOR, "#figure-speedup-over-gamma figcaption").text == "加速比随 γ 的变化"
     )
     drawn = opened.find_element(By.CSS_SELECTOR, "#figure-speedup-over-gamma svg")
-    assert "每周期草稿词元数(γ)" in drawn.text
+    assert "每周期草稿词元数（γ）" in drawn.text
     assert "Tokens drafted" not in drawn.text
     assert drawn.get_attribute("aria-label").startswith("每个目标模型一幅")
     screenshot(opened, SCREENSHOTS / "study-chinese.png", height=9000)
@@ -139,7 +139,7 @@ def test_a_run_shows_its_record_and_gives_the_keyboard_back(opened: webdriver.Ch
     record: dict[str, Any] = json.loads(text.text)
     assert record["run_id"] == button.text == opened.find_element(By.ID, "record-title").text
     assert record["measurement"]["cycles"]["verify_ns"]
-    screenshot(opened, SCREENSHOTS / "study-record.png", height=1000)
+    opened.save_screenshot(SCREENSHOTS / "study-record.png")
     opened.find_element(By.ID, "close").send_keys(Keys.ENTER)
     assert not opened.find_element(By.ID, "record").is_displayed()
     assert opened.switch_to.active_element == button

@@ -52,10 +52,10 @@ def test_any_text_has_at_most_one_translation_and_never_fails(text: str) -> None
     assert chinese().or_same(text) == chinese().or_same(text)
 
 
-@pytest.mark.parametrize("english", sorted(sentences()))
-def test_translations_keep_every_hole(english: str) -> None:
+def test_translations_keep_every_hole() -> None:
     holes = re.compile(r"\{\w+\}")
-    assert set(holes.findall(sentences()[english])) == set(holes.findall(english))
+    for english, translated in sentences().items():
+        assert sorted(holes.findall(translated)) == sorted(holes.findall(english)), english
 
 
 def test_no_sentence_of_a_page_is_english_only(page: str, published: str) -> None:

@@ -68,7 +68,7 @@ def test_every_figure_has_a_title_and_words_for_who_cannot_see_it(page: str) -> 
 
 def test_a_section_without_runs_names_a_suite_that_exists(page: str) -> None:
     named = re.findall(r"run `python -m runner suite ([a-z-]+)`", page)
-    assert set(named) == {"oracle", "rollback", "phantom"}
+    assert set(named) == {"oracle", "rollback", "routing", "phantom"}
     for suite in {section.suite for section in STUDY_SECTIONS} | {MATRIX}:
         assert (SUITES_DIR / f"{suite}.toml").is_file()
 
