@@ -106,7 +106,8 @@ STUDY_SECTIONS: tuple[Section, ...] = (
     Section(
         "routing", "Which experts tokens touch",
         "Independent, uniform routing would touch N(t) experts. Tokens that follow each other share some, and "
-        "then verifying them together is cheaper.", ("expert-coverage",), logged_by(routing_document), suite="routing",
+        "then verifying them together is cheaper.", ("expert-coverage",), logged_by(routing_document),
+        suite="routing",
     ),
     Section(
         "acceptance", "Where drafts fail",
