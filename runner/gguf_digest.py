@@ -9,19 +9,11 @@ import re
 from pathlib import Path
 
 import msgspec
-import platformdirs
 
 from runner.errors import ModelError
+from runner.paths import cache_dir
 
 _BLOB_NAME = re.compile(r"^[0-9a-f]{64}$")
-CACHE_VARIABLE = "SPECSTUDY_CACHE"
-"""Environment variable that moves the cache folder, for tests and shared machines."""
-
-
-def cache_dir() -> Path:
-    """The user's cache folder of this project; it need not exist."""
-    moved = os.environ.get(CACHE_VARIABLE)
-    return Path(moved) if moved else platformdirs.user_cache_path("specstudy", appauthor=False)
 
 
 def file_sha256(path: Path) -> str:

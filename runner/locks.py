@@ -15,7 +15,7 @@ from pathlib import Path
 import filelock
 
 from runner.errors import StoreError
-from runner.gguf_digest import cache_dir
+from runner.paths import cache_dir
 
 
 def machine_lock_path() -> Path:

@@ -104,8 +104,9 @@ def _claim_stdout() -> BinaryIO:
 
 def serve(session_type: type[PairSession]) -> None:
     """Answer requests until standard input ends."""
-    # Ctrl-C in the terminal reaches the whole process group; the parent decides when a run ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A signal to the whole process group reaches this process too; the parent decides when a run ends.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, signal.SIG_IGN)
     replies = _claim_stdout()
     decoder = msgspec.json.Decoder(Request)
     worker = Worker(session_type)

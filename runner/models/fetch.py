@@ -19,9 +19,9 @@ from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # documented, not re-exported
 
 from runner.errors import ModelError
-from runner.gguf_digest import cache_dir
 from runner.models.hub import HubFile, choose_files, hub_errors, offered_files
 from runner.models.registry import registry
+from runner.paths import cache_dir
 
 RESERVE_BYTES = 2**30
 """Left free: a system without any disk space measures nothing well."""

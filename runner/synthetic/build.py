@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from runner.errors import ModelError, UsageError
-from runner.gguf_digest import CACHE_VARIABLE
+from runner.paths import CACHE_VARIABLE
 from runner.synthetic.cache import family_dir, is_intact, member_path, publish
 from runner.synthetic.family import EXTRA_ROLES, MEMBERS, ROLES, member_of
 from runner.synthetic.gguf_file import parameters, write_gguf

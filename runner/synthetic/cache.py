@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from runner.durable import write_atomically
-from runner.gguf_digest import cache_dir
+from runner.paths import cache_dir
 from runner.synthetic.family import MEMBERS, RECIPE
 from runner.synthetic.shapes import Member
 

@@ -13,7 +13,7 @@ from runner.doctor.gate import before_study, refuse_worthless
 from runner.doctor.line import fail, ok, warn
 from runner.doctor.state import Busy
 from runner.errors import UsageError
-from runner.gguf_digest import CACHE_VARIABLE
+from runner.paths import CACHE_VARIABLE
 from runner.wiring import DESPITE_DOCTOR, real_wiring
 from tests.doctor.test_single_checks import SETTINGS
 from tests.doctor.world import (

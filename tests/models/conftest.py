@@ -3,8 +3,8 @@
 import pytest
 from huggingface_hub import constants
 
-from runner import gguf_digest
 from runner.models.places import MODELS_VARIABLE
+from runner.paths import CACHE_VARIABLE
 from tests.models.real_shapes import write_hollow
 
 
@@ -26,7 +26,7 @@ def empty_machine(tmp_path, monkeypatch):
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv(gguf_digest.CACHE_VARIABLE, str(tmp_path / "own-cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "own-cache"))
     for name in (MODELS_VARIABLE, "LLAMA_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))

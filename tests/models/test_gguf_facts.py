@@ -12,6 +12,7 @@ from runner import gguf_digest, gguf_facts
 from runner.errors import ModelError
 from runner.gguf_facts import count_weights, inspect_gguf, read_card, vocabulary_sha256
 from runner.gguf_reader import TensorSize, read_header
+from runner.paths import CACHE_VARIABLE
 from tests.models.real_shapes import SHAPES, token_list, write_hollow
 from tests.models.tiny_gguf import TOKENS, write_parts, write_tiny
 
@@ -103,7 +104,7 @@ def test_a_digest_is_read_once_and_again_only_when_the_file_changed(tmp_path, mo
     monkeypatch.setattr(gguf_digest.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
     assert gguf_digest.file_sha256(path) == first
     monkeypatch.undo()
-    monkeypatch.setenv(gguf_digest.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     write_tiny(path, tokens=["x", "y"])
     assert gguf_digest.file_sha256(path) != first
 
@@ -121,7 +122,7 @@ def test_a_blob_of_the_hub_cache_carries_its_digest_as_its_name(tmp_path):
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path, monkeypatch):
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
-    monkeypatch.setenv(gguf_digest.CACHE_VARIABLE, str(blocker / "cache"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(blocker / "cache"))
     path = write_tiny(tmp_path / "m.gguf")
     assert gguf_digest.file_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
 
