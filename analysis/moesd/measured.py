@@ -111,7 +111,7 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
     return (
         (
             f"{len(frame)} points: {len(frame) - composed} by true loops of all sequences, {composed} by Eq. 4 "
-            f"over measured times; by Eq. 4 the points differ from what is shown by {100 * apart:.1f}% in the median."
+            f"over measured times; by Eq. 4 they differ from what is shown by {100 * apart:.1f}% in the median."
         ),
         (
             f"{100 * frame['same_text'].mean():.1f}% of the tokens are those of decoding without SD, up to the "
