@@ -8,35 +8,32 @@ that one token reads. Bandwidth limit: the same bytes at the machine's bandwidth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.configurations import Configuration
-from analysis.experiments.verify_cost import CostCurve, cost_curves
+from analysis.experiments.verify_cost import cost_curves
 from analysis.load import FloatArray, Study
 from analysis.moesd.theory import experts_loaded
 from analysis.plots.style import MARKERS, QUIET, SERIES, finish, legend_below, panels, points, whole_numbers
 from analysis.plots.subject import Subject
 from analysis.stats import Estimate, means
 from analysis.summary import label
-from runner.drafter_names import SWEEP
-from runner.record import MachineFacts, ModelFacts
+from runner.record import ModelFacts
 
 
 def verify_cost_figure(subject: Subject) -> Figure | None:
     """A panel per target: v measured, what reading predicts, and the bandwidth limit. None without SD runs."""
-    curves = cost_curves(subject.study)
-    shown = [one for one in subject.found if one.draft == SWEEP and len(one.pairs)] or subject.main
-    targets = list(dict.fromkeys(one.target for one in shown))
-    if not targets:
+    costs = list(_costs(subject))
+    if not costs:
         return None
-    figure, axes = panels(len(targets))
-    for place, (axis, target) in enumerate(zip(axes, targets, strict=True)):
-        _draw(axis, subject.study, [one for one in shown if one.target == target], curves.get(target), place)
-    for axis in axes:
+    figure, axes = panels(len(costs))
+    for place, (axis, cost) in enumerate(zip(axes, costs, strict=True)):
+        _draw(axis, cost, subject.study, place)
         axis.set(xlabel="Tokens verified in one pass (n)", ylabel="Verify ratio v(n), in t₁")
         finish(axis)
         whole_numbers(axis)
@@ -45,27 +42,41 @@ def verify_cost_figure(subject: Subject) -> Figure | None:
     return figure
 
 
-def _costs(curve: CostCurve | None, mine: Sequence[Configuration]) -> dict[float, Estimate]:
-    """v by tokens verified in one pass: every size that was swept, else one point per configuration."""
-    if curve is not None:
-        return {float(size): curve.estimate(size) for size in sorted(curve.samples)}
-    return {_mean_size(one): means(one.column("v"), one.prompts) for one in mine}
+@dataclass(frozen=True)
+class _Cost:
+    """v of one target by tokens verified in one pass."""
+
+    target: str
+    t1_ms: float
+    v: dict[float, Estimate]
+
+
+def _costs(subject: Subject) -> Iterator[_Cost]:
+    """Every size of the targets that were swept; without a sweep, one point per main configuration."""
+    curves = cost_curves(subject.study)
+    for curve in curves.values():
+        sizes = sorted(curve.samples)
+        yield _Cost(curve.target, curve.t1_ms, {float(size): curve.estimate(size) for size in sizes})
+    for target in () if curves else subject.targets:
+        mine = [one for one in subject.main if one.target == target]
+        t1_ms = float(np.mean(np.concatenate([one.column("t1_ms") for one in mine])))
+        yield _Cost(target, t1_ms, {_mean_size(one): means(one.column("v"), one.prompts) for one in mine})
 
 
 def _mean_size(one: Configuration) -> float:
     return float(np.mean(1 + one.column("drafted_tokens") / one.column("n_cycles")))
 
 
-def _draw(axis: Axes, study: Study, mine: Sequence[Configuration], curve: CostCurve | None, place: int) -> None:
-    facts, machine = study.model(mine[0].target), study.manifest.machine
-    measured = _costs(curve, mine)
-    n = np.arange(1.0, max(measured, default=1) + 1.5)
+def _draw(axis: Axes, cost: _Cost, study: Study, place: int) -> None:
+    facts, machine = study.model(cost.target), study.manifest.machine
+    n = np.arange(1.0, max(cost.v) + 1.5)
     read = bytes_read(facts, n)
-    points(axis, list(measured), list(measured.values()), color=SERIES[place % len(SERIES)],
+    points(axis, list(cost.v), list(cost.v.values()), color=SERIES[place % len(SERIES)],
            marker=MARKERS[place % len(MARKERS)], linestyle="none", label="measured")  # fmt: skip
     axis.plot(n, read / read[0], color=QUIET, linestyle="--", label="bytes read, n tokens over one")
-    limit = _limit(mine, machine, read)
-    if limit is not None:
+    bandwidth = machine.nominal_bandwidth_bytes_per_s or machine.measured_bandwidth_bytes_per_s
+    if bandwidth is not None:
+        limit = read / bandwidth * 1e3 / cost.t1_ms
         axis.plot(n, limit, color=QUIET, linestyle=":", label="bandwidth limit")
     axis.set_title(label(facts.role))
 
@@ -79,11 +90,3 @@ def bytes_read(facts: ModelFacts, tokens: FloatArray) -> FloatArray:
     shared = facts.bytes_per_token - experts * (1 - unused)
     loaded = experts_loaded(tokens, facts.n_experts, facts.n_experts_used) / facts.n_experts
     return np.asarray(shared + experts * loaded, dtype=np.float64)
-
-
-def _limit(mine: Sequence[Configuration], machine: MachineFacts, read: FloatArray) -> FloatArray | None:
-    bandwidth = machine.nominal_bandwidth_bytes_per_s or machine.measured_bandwidth_bytes_per_s
-    if bandwidth is None:
-        return None
-    t1_ms = float(np.mean(np.concatenate([one.column("t1_ms") for one in mine])))
-    return np.asarray(read / bandwidth * 1e3 / t1_ms, dtype=np.float64)
