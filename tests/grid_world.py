@@ -36,12 +36,12 @@ FACTS: dict[str, ModelFacts] = {
 DENSE, EXPERT = 2_000_000_000, 100_000_000
 ACCEPTED = {2: 2, 4: 3}
 """Tokens that each sequence accepts in each cycle, by gamma."""
-DRAFT_MS, DRAFT_ROW_MS, REJECT_MS = 0.6, 0.01, 0.02
+DRAFT_MS, DRAFT_ROW_MS, REJECT_MS = 1.5, 0.05, 0.02
 
 
 def pass_ms(rows: int, used: int) -> float:
     """The truth about a pass of the target."""
-    return 4.0 + 0.08 * rows + 0.5 * distinct_experts(rows, EXPERTS, used)
+    return 4.0 + 0.8 * rows + 0.2 * distinct_experts(rows, EXPERTS, used)
 
 
 def measurement_of(point: GridPoint, *, noise: float = 0.0, n_loop: int | None = None) -> GridMeasurement:
