@@ -24,7 +24,7 @@ class Subject:
     study: Study
     found: tuple[Configuration, ...]
     main: tuple[Configuration, ...]
-    """Drafted by a model, in a suite that sets no cause and sweeps no prompt length; with runs to average."""
+    """In a suite that sets no cause and sweeps no prompt length; with runs to average."""
     explained: tuple[Decomposition, ...]
 
     @property
@@ -42,7 +42,7 @@ def subject_of(folder: Path) -> Subject:
     """The study in `folder` with everything computed once. Raises DataError when runs must not be averaged."""
     study = load_study(folder)
     found = configurations(study)
-    main = tuple(one for one in found if _is_main(study, one))
+    main = tuple(one for one in found if _is_main(one))
     return Subject(folder, study, found, main, tuple(decompose_one(study, one) for one in main))
 
 
@@ -59,6 +59,5 @@ def pair_label(target: str, draft: str) -> str:
     return f"{label(target)} + {label(draft)}"
 
 
-def _is_main(study: Study, one: Configuration) -> bool:
-    is_model = any(facts.role == one.draft for facts in study.manifest.models)
-    return is_model and len(one.pairs) > 0 and one.suite not in {SWEEP_SUITE, *CONTROLLED}
+def _is_main(one: Configuration) -> bool:
+    return len(one.pairs) > 0 and one.suite not in {SWEEP_SUITE, *CONTROLLED}
