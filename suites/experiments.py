@@ -8,14 +8,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 from runner.errors import SuiteError, UsageError
-from suites.loader import EXPERIMENTS, SUITES_DIR, decode_suite, read_suite_file
+from suites.loader import (
+    EXPERIMENTS,
+    SUITES_DIR,
+    decode_suite,
+    read_suite_file,
+    refuse_doubles,
+    refuse_unknown,
+)
 from suites.roles import DRAFTS, TARGETS
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
@@ -49,6 +55,11 @@ class GridSuite(_Experiment, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """At least as many cycles per point, each sequence counted, so that sigma means something."""
 
     @property
+    def loaded_targets(self) -> list[str]:
+        """The one target."""
+        return [self.target]
+
+    @property
     def n_points(self) -> int:
         """Points of the grid."""
         return len(self.experts_used) * len(self.gammas) * len(self.batch_sizes)
@@ -64,6 +75,11 @@ class RoutingSuite(_Experiment, frozen=True, kw_only=True, forbid_unknown_fields
     """Whose guesses are looked at."""
     prompts: Annotated[list[str], _Some]
     n_text_tokens: Annotated[int, msgspec.Meta(ge=33, le=100_000)]
+
+    @property
+    def loaded_targets(self) -> list[str]:
+        """All of them, one after the other."""
+        return self.targets
 
     @property
     def n_points(self) -> int:
@@ -97,21 +113,8 @@ def load_experiment(name: str, folder: Path = SUITES_DIR) -> Experiment:
 
 
 def _check(suite: Experiment, where: str) -> None:
-    if isinstance(suite, GridSuite):
-        _refuse_unknown([suite.target], TARGETS, f"{where}: target")
-        lists: dict[str, Sequence[object]] = {
-            "experts_used": suite.experts_used, "gammas": suite.gammas, "batch_sizes": suite.batch_sizes
-        }  # fmt: skip
-    else:
-        _refuse_unknown(suite.targets, TARGETS, f"{where}: targets")
-        lists = {"targets": suite.targets, "prompts": suite.prompts}
-    _refuse_unknown([suite.draft], DRAFTS, f"{where}: draft")
-    for key, values in lists.items():
-        if len(set(values)) < len(values):
-            raise SuiteError(f"{where}: {key} names something twice; every point is measured once")
-
-
-def _refuse_unknown(roles: Sequence[str], known: Sequence[str], where: str) -> None:
-    for role in roles:
-        if role not in known:
-            raise SuiteError(f"{where} names the unknown role {role!r}; known: {', '.join(known)}")
+    axes = ("experts_used", "gammas", "batch_sizes") if isinstance(suite, GridSuite) else ("targets", "prompts")
+    for axis in axes:
+        refuse_doubles(getattr(suite, axis), f"{where}: {axis}")
+    refuse_unknown(suite.loaded_targets, TARGETS, f"{where}: targets")
+    refuse_unknown([suite.draft], DRAFTS, f"{where}: draft")

@@ -147,7 +147,7 @@ def all_names(folder: Path = SUITES_DIR) -> list[str]:
     for name in names:
         if not _NAME.fullmatch(name) or name in RESERVED or not (folder / f"{name}.toml").is_file():
             raise SuiteError(f"{path.name}: suites names {name!r}, but there is no such suite file beside it")
-    _refuse_doubles(names, f"{path.name}: suites")
+    refuse_doubles(names, f"{path.name}: suites")
     return names
 
 
@@ -187,10 +187,10 @@ def decode_suite(content: bytes, path: Path, kind: type[T]) -> T:
 
 
 def _check(suite: _Declared, path: Path) -> None:
-    _refuse_unknown(suite.axes.targets, TARGETS, f"{path.name}: axes.targets")
-    _refuse_unknown(suite.axes.drafts, DRAFTS, f"{path.name}: axes.drafts")
+    refuse_unknown(suite.axes.targets, TARGETS, f"{path.name}: axes.targets")
+    refuse_unknown(suite.axes.drafts, DRAFTS, f"{path.name}: axes.drafts")
     for axis in ("targets", "drafts", "drafters", "gammas", "rollbacks", "prompts"):
-        _refuse_doubles(getattr(suite.axes, axis), f"{path.name}: axes.{axis}")
+        refuse_doubles(getattr(suite.axes, axis), f"{path.name}: axes.{axis}")
     _check_who_drafts(suite, path)
     _refuse_unreachable(suite.axes.gammas, suite.n_predict_tokens, path.name)
 
@@ -220,13 +220,15 @@ def _refuse_unreachable(gammas: list[int], n_predict_tokens: int, where: str) ->
             )
 
 
-def _refuse_unknown(names: list[str], known: tuple[str, ...], where: str) -> None:
+def refuse_unknown(names: list[str], known: tuple[str, ...], where: str) -> None:
+    """Raise SuiteError for the first name that is no known role."""
     for name in names:
         if name not in known:
             raise SuiteError(f"{where} names the unknown role {name!r}; known: {', '.join(known)}")
 
 
-def _refuse_doubles(values: list[Any], where: str) -> None:
+def refuse_doubles(values: list[Any], where: str) -> None:
+    """Raise SuiteError for the first value that comes twice."""
     for value in values:
         if values.count(value) > 1:
             raise SuiteError(f"{where} names {value!r} twice")
