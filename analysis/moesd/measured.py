@@ -35,7 +35,7 @@ _COLUMNS = (
     Column("target_gamma1_ms", "T_T(B,γ+1) ms", "ms"),
     Column("draft_ms", "T_D(B,1) ms", "ms"),
     Column("reject_ms", "T_rej ms", "ms"),
-    Column("efficiency", "Target efficiency", "p"),
+    Column("efficiency", "T_T(B,1)/T_T(B,γ+1)", "p"),
     Column("speedup", "Speedup", "ratio"),
     Column("composed", "By Eq. 4", "ratio"),
     Column("same_text", "Text as without SD", "share"),
