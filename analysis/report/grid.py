@@ -9,6 +9,8 @@ from analysis.render import MISSING, Column, Table, Value, number, spelled
 from analysis.stats import Estimate
 
 LONG_CHARACTERS = 32
+LONG_LIST = 2
+"""Separators in the rest of a list from which on it is folded."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,12 @@ class Cell:
     def long(self) -> bool:
         """Whether the text may break into lines."""
         return len(self.text) > LONG_CHARACTERS
+
+    @property
+    def listed(self) -> tuple[str, str] | None:
+        """First item and the rest, where the text is a long list of runs or rows; else None."""
+        first, separator, rest = self.text.partition("; ")
+        return (first, rest) if separator and rest.count("; ") >= LONG_LIST else None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ SPEAKERS = (
 """Modules whose sentences reach the page."""
 SILENT = ("audit/command.py", "audit/sources.py", "audit/logs.py", "audit/from_log.py", "claims_command.py")
 """Modules that speak to the terminal, or about foreign logs, which have no page."""
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
 FIVE_WORDS = re.compile(r"(?:[a-z]{2,}[,.;:]? ){4,}[a-z]{2,}")
 
 
@@ -58,16 +59,36 @@ def test_translations_keep_every_hole() -> None:
         assert sorted(holes.findall(translated)) == sorted(holes.findall(english)), english
 
 
+def test_every_head_and_title_of_a_page_has_its_chinese(page: str, published: str) -> None:
+    missing = set()
+    for text in (page, published):
+        for element in read(text).elements:
+            if element.tag in {"th", "summary", "h2", "h3", "figcaption"}:
+                words = re.search(r"[a-z]{4,}", element.text) and not re.search(r"[0-9a-f]{16}", element.text)
+                if words and not CHINESE.search(element.text):
+                    missing.add(element.text)
+    assert {text for text in missing if not text.startswith("published ")} == set()
+
+
 def test_no_sentence_of_a_page_is_english_only(page: str, published: str) -> None:
     missing = set()
     for text in (page, published):
         for element in read(text).elements:
-            if element.tag in {"p", "li", "h1", "h2", "h3", "th", "td", "summary", "figcaption", "text", "a"}:
-                has_both = any(one in element.text for one in ("。",)) or re.search(
-                    r"[\u4e00-\u9fff]", element.text
-                )
-                if FIVE_WORDS.search(element.text) and not has_both:
-                    missing.add(element.text)
+            spoken = element.tag in {
+                "p",
+                "li",
+                "h1",
+                "h2",
+                "h3",
+                "th",
+                "td",
+                "summary",
+                "figcaption",
+                "text",
+                "a",
+            }
+            if spoken and FIVE_WORDS.search(element.text) and not CHINESE.search(element.text):
+                missing.add(element.text)
     assert missing == set()
 
 
