@@ -10,6 +10,7 @@ import msgspec
 from runner.advise.breakeven import BreakEven, Remedy, at_break_even, remedies
 from runner.advise.budget import Budget
 from runner.advise.investigate import Findings, OpenPair, Tell, investigate
+from runner.advise.memory import is_model
 from runner.advise.predict import Interval, Prediction
 from runner.advise.question import Question
 from runner.advise.verify import Verification
@@ -45,11 +46,13 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     use: bool
     best: Compared
     """The best configuration found, worth using or not."""
+    explained: Compared
+    """Whose costs the break-even values are about: the best draft model, where one was tried."""
     t1_ms: float
     draft_step_ms: float
     keeps_snapshots: bool
     remedies: list[Remedy]
-    """What would help the best drafter, most helpful first."""
+    """What would help the explained drafter, most helpful first."""
     break_even: BreakEven
     compared: list[Compared]
     predictions: list[Prediction]
@@ -89,17 +92,20 @@ def decide(question: Question, found: Sequence[Findings], missing: Sequence[str]
     usable = [each for each in compared if each.verified is None or not each.verified.broken_texts]
     busy = [each for each in compared if not each.predicted.is_idle]
     best = max([each for each in busy if each in usable] or busy or compared, key=best_guess)
-    home = next(each for each in found if best.predicted in each.predictions)
-    rivals = [each for each in home.predictions if each.drafter == best.predicted.drafter]
+    models = [each for each in busy if is_model(each.predicted.drafter)]
+    explained = best if pays(best.expected) else max(models or [best], key=best_guess)
+    home = next(each for each in found if explained.predicted in each.predictions)
+    rivals = [each for each in home.predictions if each.drafter == explained.predicted.drafter]
     return Advice(
         target=question.target,
         use=best in usable and best.verified is not None and pays(best.expected),
         best=best,
+        explained=explained,
         t1_ms=home.t1_ms,
         draft_step_ms=home.draft_step_ms,
         keeps_snapshots=home.keeps_snapshots,
         remedies=remedies(rivals),
-        break_even=at_break_even(best.predicted),
+        break_even=at_break_even(explained.predicted),
         compared=compared,
         predictions=[each for findings in found for each in findings.predictions],
         not_measured=[*missing, *(line for findings in found for line in findings.not_measured)],

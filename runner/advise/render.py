@@ -45,13 +45,13 @@ def _verdict(advice: Advice, memory_bytes: int) -> Iterator[str]:
 def _why_not(advice: Advice) -> str:
     """The cause whose end would help most, or what else stands in the way."""
     best = advice.best
-    helpful = [remedy for remedy in advice.remedies if remedy.speedup > 1 and applies(remedy, best)]
+    helpful = [remedy for remedy in advice.remedies if remedy.speedup > 1 and applies(remedy, advice.explained)]
     obstacles = (
         (best.predicted.is_idle, "the text repeats nothing that n-gram lookup could continue"),
         (best.verified is None, "no candidate could be verified within the budget"),
         (best.verified is not None and best.verified.broken_texts > 0, "its text is not the baseline's"),
         (best.expected.low > 1, f"the gain is below {WORTHWHILE - 1:.0%}"),
-        (best.expected.high > 1, "a gain cannot be told from noise"),
+        (best.expected.high > 1 and best == advice.explained, "a gain cannot be told from noise"),
         (not helpful, "nothing changed alone would make it pay"),
     )
     return next((text for stands, text in obstacles if stands), "") or helpful[0].cause
@@ -63,8 +63,8 @@ def applies(remedy: Remedy, best: Compared) -> bool:
 
 
 def _break_even(advice: Advice) -> Iterator[str]:
-    found, even = advice.best.predicted, advice.break_even
-    yield f"to break even at gamma {even.gamma}, one of these would have to change alone:"
+    found, even = advice.explained.predicted, advice.break_even
+    yield f"for {found.drafter} to break even at gamma {even.gamma}, one of these would have to change alone:"
     if is_model(found.drafter):
         step = advice.draft_step_ms
         needed = None if even.draft_step is None else even.draft_step * advice.t1_ms
@@ -75,7 +75,7 @@ def _break_even(advice: Advice) -> Iterator[str]:
     )
     yield f"  acceptance rate       {found.alpha:.0%} now, {alpha}"
     for remedy in advice.remedies:
-        if applies(remedy, advice.best):
+        if applies(remedy, advice.explained):
             yield f"  without '{remedy.cause}' S would be {remedy.speedup:.2f} (gamma {remedy.gamma})"
 
 
