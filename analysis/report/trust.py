@@ -54,8 +54,8 @@ def _summary(findings: Sequence[Finding]) -> str:
     warnings = sum(finding.severity == "warning" for finding in findings)
     return {
         "good": f"The audit's {len(RULES)} rules found nothing against these figures.",
-        "care": f"The audit has {warnings} warnings and no error: read them before you use a figure.",
-        "bad": f"The audit has {errors} errors and {warnings} warnings: do not rely on the figures they name.",
+        "care": f"Audit: no error, warnings: {warnings}. Read them before you use a figure.",
+        "bad": f"Audit: errors: {errors}, warnings: {warnings}. Do not rely on the figures they name.",
     }[_level(findings)]
 
 

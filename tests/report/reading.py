@@ -17,7 +17,6 @@ class Element:
     tag: str
     attributes: dict[str, str]
     texts: list[str] = field(default_factory=list)
-    parents: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -34,8 +33,7 @@ class Reader(HTMLParser):
         self._open: list[Element] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        parents = tuple(one.tag for one in self._open)
-        element = Element(tag, {key: value or "" for key, value in attrs}, parents=parents)
+        element = Element(tag, {key: value or "" for key, value in attrs})
         self.elements.append(element)
         if tag not in VOID:
             self._open.append(element)
