@@ -24,19 +24,41 @@ _KEY = ["suite", "target", "draft", "gamma"]
 class Configuration:
     """All runs of one target, draft and gamma in one suite.
 
-    `pairs` (see `accounting.pairs`) holds the runs that figures average: completed, paired, sound, lossless. The
-    others are only counted, so that they stay visible.
+    `attempted` holds every run that counts, `paired` (see `accounting.pairs`) the completed ones that have a
+    baseline. Figures average `pairs` only; the others are counted, so that they stay visible.
     """
 
     suite: str
     target: str
     draft: str
     gamma: int
-    pairs: pd.DataFrame
-    n_runs: int
-    n_failed: int
-    n_broken: int
-    n_near_ties: int
+    attempted: pd.DataFrame
+    paired: pd.DataFrame
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """The runs that figures average: completed, paired, sound, lossless but for near-ties."""
+        return self.paired[(self.paired["verdict"] != "broken") & self.paired["sound"]]
+
+    @property
+    def n_runs(self) -> int:
+        """All runs, failed ones included."""
+        return len(self.attempted)
+
+    @property
+    def n_failed(self) -> int:
+        """Runs that failed or have no baseline."""
+        return len(self.attempted) - len(self.paired)
+
+    @property
+    def n_broken(self) -> int:
+        """Runs with another output than the baseline's, or with times that do not add up."""
+        return len(self.paired) - len(self.pairs)
+
+    @property
+    def n_near_ties(self) -> int:
+        """Averaged runs whose output left the baseline's at a near-tie."""
+        return int((self.pairs["verdict"] == "near-tie").sum())
 
     @cached_property
     def prompts(self) -> list[str]:
@@ -62,8 +84,11 @@ class Configuration:
         return quotient(self.column("accepted_tokens"), self.column("drafted_tokens"), self.prompts)
 
     def on(self, prompts: Container[str]) -> Configuration:
-        """The same configuration on some of its prompts. Counts of runs stay those of all prompts."""
-        return replace(self, pairs=self.pairs[[prompt in prompts for prompt in self.prompts]])
+        """The same configuration on some of its prompts."""
+        attempted, paired = (
+            runs[[prompt in prompts for prompt in runs["prompt"]]] for runs in (self.attempted, self.paired)
+        )
+        return replace(self, attempted=attempted, paired=paired)
 
 
 def configurations(study: Study) -> tuple[Configuration, ...]:
@@ -100,12 +125,7 @@ def doubts(found: Sequence[Configuration]) -> tuple[Caveat, ...]:
 def _configuration(key: tuple[object, ...], group: pd.DataFrame, paired: pd.DataFrame) -> Configuration:
     suite, target, draft, gamma = key
     mine = paired.loc[paired.index.intersection(group.index)]
-    usable = (mine["verdict"] != "broken") & mine["sound"]
-    return Configuration(
-        suite=str(suite), target=str(target), draft=str(draft), gamma=int(str(gamma)), pairs=mine[usable],
-        n_runs=len(group), n_failed=len(group) - len(mine),
-        n_broken=int((~usable).sum()), n_near_ties=int((mine[usable]["verdict"] == "near-tie").sum()),
-    )  # fmt: skip
+    return Configuration(str(suite), str(target), str(draft), int(str(gamma)), group, mine)
 
 
 def _place(study: Study, one: Configuration) -> tuple[int, int, int, int]:
