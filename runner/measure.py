@@ -81,16 +81,22 @@ def _conclude(outcome: Outcome, folder: Path, wiring: Wiring, same_command: str)
     if outcome.interrupted and outcome.missing:
         _say(f"stopped with {outcome.missing} runs to do; to go on: {same_command}")
         return INTERRUPTED
-    try:
-        click.echo(wiring.tables(folder))
-    except StudyError as error:
-        _say(f"no tables: {error}")
+    _explain(folder, wiring)
     click.echo(f"results: {folder}")
     if outcome.failed:
         n_runs = outcome.ok + outcome.failed
         _say(f"{outcome.failed} of {n_runs} runs failed; to try them again: {same_command} --rerun failed")
         return SOME_FAILED
     return ALL_OK
+
+
+def _explain(folder: Path, wiring: Wiring) -> None:
+    """Print the tables and write the page; what cannot be explained is said and hides no result."""
+    try:
+        click.echo(wiring.tables(folder))
+        click.echo(f"report: {wiring.write_report(folder)}")
+    except StudyError as error:
+        _say(f"no tables: {error}")
 
 
 def same_command(arguments: Sequence[str], folder: Path) -> str:

@@ -86,6 +86,8 @@ class Wiring:
     machine_facts: Callable[[], MachineFacts]
     machine_state: Callable[[], MachineState]
     kept_awake: Callable[[], AbstractContextManager[object]]
+    write_report: Callable[[Path], Path]
+    """Study folder -> the page written into it. Raises StudyError."""
     tables: Callable[[Path], str]
     """Study folder -> its tables as text. Raises StudyError."""
     open_worker: Callable[[], Asker] = field(default_factory=lambda: _open_worker)
@@ -107,6 +109,7 @@ def real_wiring() -> Wiring:
         machine_facts=machine_facts,
         machine_state=machine_state,
         kept_awake=kept_awake,
+        write_report=_write_report,
         tables=_tables,
         examine=_examine,
     )
@@ -161,3 +164,12 @@ def _tables(folder: Path) -> str:
     from analysis.tables import study_tables  # noqa: PLC0415
 
     return render(study_tables(load_study(folder)), "md")
+
+
+def _write_report(folder: Path) -> Path:
+    from analysis.report.build import study_page  # noqa: PLC0415
+    from analysis.report.page import write_page  # noqa: PLC0415
+
+    out = folder / "report.html"
+    write_page(study_page(folder), out)
+    return out

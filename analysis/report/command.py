@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from analysis.figures import write_whole
 from analysis.report.build import published_page, study_page
-from analysis.report.page import rendered
+from analysis.report.page import write_page
 from runner.errors import UsageError
 
 PUBLISHED = "published"
@@ -26,6 +25,5 @@ def report(source: str, out: Path) -> None:
     """
     if not out.parent.is_dir():
         raise UsageError(f"{out}: the folder {out.parent} does not exist; make it first")
-    page = published_page() if source == PUBLISHED else study_page(Path(source))
-    write_whole(out, rendered(page).encode("utf-8"))
+    write_page(published_page() if source == PUBLISHED else study_page(Path(source)), out)
     click.echo(str(out))

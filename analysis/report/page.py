@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from analysis.figures import write_whole
 from analysis.plots.catalogue import PUBLISHED_PLOTS, STUDY_PLOTS, Plot, PublishedPlot, drawn, drawn_published
 from analysis.plots.subject import Subject
 from analysis.render import Table
@@ -79,6 +80,11 @@ def rendered(page: Page) -> str:
         script=Markup(script), script_hash=_csp_hash(script),  # noqa: S704 - our own files
     )  # fmt: skip
     return text.rstrip("\n") + "\n"
+
+
+def write_page(page: Page, out: Path) -> None:
+    """Write the page as one HTML file, whole or not at all. Raises StudyError when it cannot be written."""
+    write_whole(out, rendered(page).encode("utf-8"))
 
 
 def part(

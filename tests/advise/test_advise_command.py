@@ -36,6 +36,7 @@ def wiring(tiny):
         machine_facts=lambda: MachineFacts(system="Test", architecture="test"),
         machine_state=unused,
         kept_awake=nullcontext,
+        write_report=unused,
         tables=unused,
     )
 

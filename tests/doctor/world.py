@@ -100,6 +100,7 @@ def wiring_of(family, executor, *, machine=LINUX, state=HEALTHY, engine=CPU_BUIL
         machine_facts=lambda: machine,
         machine_state=lambda: state,
         kept_awake=nullcontext,
+        write_report=lambda folder: folder / "report.html",
         tables=lambda folder: "",
     )
 

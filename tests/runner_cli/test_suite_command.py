@@ -79,6 +79,7 @@ class World:
             machine_facts=lambda: self.machine,
             machine_state=MachineState,
             kept_awake=self.awake,
+            write_report=lambda folder: folder / "report.html",
             tables=lambda folder: f"tables of {folder.name}",
         )
 
@@ -180,7 +181,11 @@ def test_a_study_ends_with_its_tables_and_where_it_is(run: Run, tmp_path: Path) 
     result = run(*SMALL)
     assert result.exit_code == 0, result.output
     [folder] = studies_in(tmp_path)
-    assert result.stdout.splitlines() == [f"tables of {folder.name}", f"results: data/studies/{folder.name}"]
+    assert result.stdout.splitlines() == [
+        f"tables of {folder.name}",
+        f"report: data/studies/{folder.name}/report.html",
+        f"results: data/studies/{folder.name}",
+    ]
     assert folder.name.startswith("synthetic-prompt-sweep-2")
     assert len(records_in(folder)) == N_SMALL
 
