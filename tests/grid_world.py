@@ -127,6 +127,7 @@ class GridWorld:
             machine_facts=lambda: MACHINE,
             machine_state=MachineState,
             kept_awake=nullcontext,
+            write_report=lambda folder: folder / "report.html",
             tables=lambda folder: "",
             open_worker=self.open_worker,
         )

@@ -15,7 +15,7 @@ def with_a_near_tie(tmp_path):
     """The run with the shortest prompt leaves its baseline's text where the two best tokens are close."""
     records = list(simulate(CONFIG))
     for index, record in enumerate(records):
-        if record.cell.prompt != "natural-32" or record.cell.block != 0:
+        if record.cell.prompt != "natural-32" or record.cell.block != 1:
             continue
         measured = record.measurement
         tokens, margins = list(measured.tokens), list(measured.margins)
