@@ -6,7 +6,7 @@ The known continuation that an oracle tells is the target's own greedy text, dec
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from runner.decode import Drafter
 
@@ -51,11 +51,23 @@ class NgramDrafter:
         self._indexed = len(self._text)
 
 
-class OracleDrafter:
-    """Proposes from the known continuation, right with a given probability at each position."""
+Retell = Callable[[list[int]], Sequence[int]]
+"""From the confirmed part of a continuation to all of it."""
 
-    def __init__(self, truth: Sequence[int], probability: float, n_vocab: int, seed: int) -> None:
+
+class OracleDrafter:
+    """Proposes from the known continuation, right with a given probability at each position.
+
+    A batch rounds unlike single tokens and may decide a near-tie the other way; the text told is wrong from there
+    on. `retell` then gives the one that follows from what was confirmed; without it the oracle tells on.
+    """
+
+    def __init__(
+        self, truth: Sequence[int], probability: float, n_vocab: int, seed: int, retell: Retell | None = None
+    ) -> None:
         self._truth = truth
+        self._retell = retell
+        self._proposal: list[int] = []
         self._probability = probability
         self._n_vocab = n_vocab
         self._random = random.Random(seed)  # noqa: S311 - an experiment to be repeated, not a secret
@@ -67,11 +79,16 @@ class OracleDrafter:
 
     def propose(self, limit: int) -> list[int]:
         """`limit` tokens, wrong ones among them."""
-        return [self._guess(token) for token in self._truth[self._position : self._position + limit]]
+        told = self._truth[self._position : self._position + limit]
+        self._proposal = [self._guess(token) for token in told]
+        return self._proposal
 
     def settle(self, n_accepted: int, bonus: int) -> None:
         """Move on behind the bonus token."""
+        confirmed = [*self._truth[: self._position], *self._proposal[:n_accepted], bonus]
         self._position += n_accepted + 1
+        if self._retell is not None and confirmed != list(self._truth[: self._position]):
+            self._truth = self._retell(confirmed)
 
     def _guess(self, truth: int) -> int:
         return truth if self._random.random() < self._probability else (truth + 1) % self._n_vocab
@@ -80,8 +97,10 @@ class OracleDrafter:
 class SweepDrafter:
     """Proposes the known continuation in lengths 0 to `longest`, each equally often, in random order."""
 
-    def __init__(self, truth: Sequence[int], longest: int, seed: int) -> None:
-        self._oracle = OracleDrafter(truth, 1.0, 1, seed)
+    def __init__(
+        self, truth: Sequence[int], longest: int, seed: int, retell: Retell | None = None
+    ) -> None:
+        self._oracle = OracleDrafter(truth, 1.0, 1, seed, retell)
         self._lengths = shuffled_lengths(longest, seed)
 
     def begin(self, prompt: Sequence[int]) -> None:

@@ -153,6 +153,7 @@ def _summary(rows: tuple[Row, ...]) -> Iterator[str]:
     checked = [row for row in rows if "tau_holds" in row]
     inside = sum(bool(row["tau_holds"]) for row in checked)
     yield f"τ lies within its 95 % interval in {inside} of {len(checked)} oracle cells."
+    yield from _agreement(rows)
     nothing = [row for row in checked if row["draft"] == "oracle-0.00"]
     speedups = [row["speedup"] for row in nothing]
     points = [estimate.point for estimate in speedups if isinstance(estimate, Estimate)]
@@ -161,3 +162,11 @@ def _summary(rows: tuple[Row, ...]) -> Iterator[str]:
             f"Amortization alone (nothing accepted, drafting free) is worth {min(points):.2f}x to "
             f"{max(points):.2f}x: " + ("above 1 somewhere." if max(points) > 1 else "never above 1.")
         )
+
+
+def _agreement(rows: tuple[Row, ...]) -> Iterator[str]:
+    both = [(row["speedup"], row["predicted"]) for row in rows if "predicted" in row]
+    known = [(s, p) for s, p in both if isinstance(s, Estimate) and isinstance(p, Estimate)]
+    agree = sum(s.low <= p.high and p.low <= s.high for s, p in known)
+    if known:
+        yield f"Measured S and S from verify-cost agree within their intervals in {agree} of {len(known)} cells."

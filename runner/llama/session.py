@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
+from runner.clock import PausableClock
 from runner.decode import Drafter, Generation, NoDraft, generate
 from runner.drafter_names import KNOWN, MODEL, DrafterSpec, drafter_spec
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
@@ -26,7 +28,6 @@ from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
 _WARM_UP_TOKENS = 16
-_ORACLE_ROUNDS = 5
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class PairSession:
         self._warm_prompt = self.model.tokenize(PROBE_TEXT)
         self._warmed: set[tuple[int, Strategy | None]] = set()
         self._idle_since_ns = 0
+        self._clock = PausableClock()
 
     def _load_draft(self, path: Path, longest: int) -> Proved:
         model = Model(path, n_gpu_layers=self.settings.n_gpu_layers)
@@ -91,7 +93,7 @@ class PairSession:
         arm = self._arm(cell.gamma, cell.rollback)
         drafter, draft = self._drafter(cell, prompt)
         self._warm_up(cell)
-        generation = _generate(arm, drafter, prompt, cell.gamma, cell.n_predict_tokens)
+        generation = self._generate(arm, drafter, prompt, cell.gamma, cell.n_predict_tokens)
         self._idle_since_ns = time.monotonic_ns()
         return measurement(
             generation,
@@ -112,7 +114,7 @@ class PairSession:
         drafter: Drafter = OracleDrafter([0] * _WARM_UP_TOKENS, 0.0, self.model.n_vocab, seed=0)
         if self.draft is not None:
             drafter = ModelDrafter(self.draft.context, self.draft.rollback)
-        _generate(self._arm(*key), drafter, self._warm_prompt, cell.gamma, _WARM_UP_TOKENS)
+        self._generate(self._arm(*key), drafter, self._warm_prompt, cell.gamma, _WARM_UP_TOKENS)
         self._warmed.add(key)
 
     def prompt_of(self, planned: PlannedRun) -> list[int]:
@@ -143,9 +145,10 @@ class PairSession:
         seed = int(fingerprint(self.settings.seed, cell)[:8], 16)
         if spec.needs_truth:
             truth = self._truth(cell, prompt)
+            retell = partial(self._retell, prompt, cell.n_predict_tokens)
             if spec.kind == "sweep":
-                return SweepDrafter(truth, cell.gamma, seed)
-            oracle = OracleDrafter(truth, spec.probability, self.model.n_vocab, seed)
+                return SweepDrafter(truth, cell.gamma, seed, retell)
+            oracle = OracleDrafter(truth, spec.probability, self.model.n_vocab, seed, retell)
             return oracle if draft is None else ChargedOracle(draft.context, draft.rollback, oracle)
         if spec.kind == "unchecked" or draft is None:
             raise UsageError(f"{cell.draft} runs only in the process that measures it (runner.llama.phantom)")
@@ -153,26 +156,27 @@ class PairSession:
         return VariedDrafter(drafter, cell.gamma, seed) if spec.kind == "varied" else drafter
 
     def _truth(self, cell: Cell, prompt: Sequence[int]) -> list[int]:
-        """The text that this cell's batches lead to, decoded untimed: the baseline's, but for near-ties.
-
-        A batch rounds unlike single tokens and may decide a near-tie the other way; an oracle that went on
-        telling the baseline's text would be wrong from there on. So a sure oracle is run until it is right.
-        """
-        key = fingerprint(list(prompt), cell.n_predict_tokens, cell.gamma, cell.rollback)
+        """The baseline's text, decoded untimed once a prompt."""
+        key = fingerprint(list(prompt), cell.n_predict_tokens)
         if key not in self._truths:
-            truth = _generate(self._arms[0, None], NoDraft(), prompt, 0, cell.n_predict_tokens).tokens
-            for _ in range(_ORACLE_ROUNDS):
-                sure = OracleDrafter(truth, 1.0, self.model.n_vocab, seed=0)
-                arm = self._arm(cell.gamma, cell.rollback)
-                told, truth = truth, _generate(arm, sure, prompt, cell.gamma, cell.n_predict_tokens).tokens
-                if told == truth:
-                    break
-            self._truths[key] = truth
+            self._truths[key] = self._continuation(prompt, cell.n_predict_tokens)
         return self._truths[key]
 
+    def _retell(self, prompt: Sequence[int], n_predict: int, confirmed: list[int]) -> list[int]:
+        """The text that follows from `confirmed`; the clock of the loop that asks stands still."""
+        n_left = n_predict - len(confirmed)
+        if n_left == 0:
+            return confirmed
+        with self._clock.paused():
+            return [*confirmed, *self._continuation([*prompt, *confirmed], n_left)]
 
-def _generate(arm: _Arm, drafter: Drafter, prompt: Sequence[int], gamma: int, n_predict: int) -> Generation:
-    return generate(arm.target, drafter, prompt, gamma=gamma, n_predict=n_predict, clock=time.monotonic_ns)
+    def _continuation(self, prompt: Sequence[int], n_tokens: int) -> list[int]:
+        return self._generate(self._arms[0, None], NoDraft(), prompt, 0, n_tokens).tokens
+
+    def _generate(
+        self, arm: _Arm, drafter: Drafter, prompt: Sequence[int], gamma: int, n_predict: int
+    ) -> Generation:
+        return generate(arm.target, drafter, prompt, gamma=gamma, n_predict=n_predict, clock=self._clock)
 
 
 def measurement(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.clock import PausableClock
 from runner.decode import NoDraft, generate
 from runner.drafter_names import drafter_spec
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, shuffled_lengths
@@ -108,3 +109,33 @@ def test_names_say_what_drafts():
 @pytest.mark.parametrize("name", ["oracle-2.00", "oracle-0.5", "oracle", "gram", "", "draft-4b"])
 def test_an_unknown_name_names_no_drafter(name):
     assert drafter_spec(name) is None
+
+
+def test_an_oracle_that_was_overruled_tells_the_text_that_follows_instead():
+    asked = []
+
+    def retell(confirmed):
+        asked.append(list(confirmed))
+        return [*confirmed, 7, 7, 7]
+
+    oracle = OracleDrafter([1, 2, 3, 4, 5], 1.0, VOCABULARY, seed=1, retell=retell)
+    oracle.begin([0])
+    assert oracle.propose(3) == [1, 2, 3]
+    oracle.settle(1, 6)
+    assert asked == [[1, 6]]
+    assert oracle.propose(2) == [7, 7]
+
+
+def test_an_oracle_that_is_right_or_wrong_by_chance_asks_for_nothing():
+    truth = greedy(3, [2], 40)
+    oracle = OracleDrafter(truth, 0.5, VOCABULARY, seed=1, retell=lambda confirmed: pytest.fail("overruled"))
+    assert generated(oracle, 3, [2], 4, 40).tokens == truth
+
+
+def test_a_paused_clock_stands_still():
+    ticks = iter(range(0, 1000, 10))
+    clock = PausableClock(lambda: next(ticks))
+    first = clock()
+    with clock.paused():
+        next(ticks)
+    assert clock() - first == 20, "two readings outside the pause, whatever happened inside"
