@@ -1,4 +1,4 @@
-"""The committed example: a real run of the built-in family, which a newcomer sees first and which must be right."""
+"""The committed example: a real run of the built-in family, seen first by a newcomer, and so it must be right."""
 
 from pathlib import Path
 
