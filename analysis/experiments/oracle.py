@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.accounting import pairs
-from analysis.experiments.verify_cost import CostCurve, cost_curves
+from analysis.experiments.verify_cost import CostCurve, cost_curves_by_gamma
 from analysis.load import FloatArray, Study
 from analysis.render import Column, Document, Row, Table
 from analysis.stats import Estimate, means, ratios
@@ -79,7 +79,7 @@ def oracle_document(study: Study) -> Document:
     runs = runs[runs["suite"] == SUITE]
     if runs.empty:
         raise DataError(f"{study.name}: no oracle was run; run `python -m runner suite {SUITE}`")
-    curves = cost_curves(study)
+    curves = cost_curves_by_gamma(study)
     groups = runs.groupby(["target", "draft", "gamma"], sort=False)
     found = sorted(
         (_row(study, group, curves) for _, group in groups),
@@ -89,7 +89,7 @@ def oracle_document(study: Study) -> Document:
     return Document(study.name, (_table(rows),), tuple(_summary(rows)))
 
 
-def _row(study: Study, group: pd.DataFrame, curves: dict[str, CostCurve]) -> Row:
+def _row(study: Study, group: pd.DataFrame, curves: dict[tuple[str, int], CostCurve]) -> Row:
     first = group.iloc[0]
     spec = drafter_spec(str(first["draft"]))
     prompts = list(group["prompt"])
@@ -110,7 +110,7 @@ def _row(study: Study, group: pd.DataFrame, curves: dict[str, CostCurve]) -> Row
         expected = expected_tau(spec.probability, int(first["gamma"]), int(first["n_predict_tokens"]), len(group))
         row |= {"expected_tau": expected.point, "tau_low": expected.low, "tau_high": expected.high}
         row["tau_holds"] = expected.holds(tau)
-    if (curve := curves.get(str(first["target"]))) is not None:
+    if (curve := curves.get((str(first["target"]), int(first["gamma"])))) is not None:
         row["predicted"] = _predicted(study, group, curve)
     return row
 

@@ -67,12 +67,21 @@ class CostCurve:
 
 
 def cost_curves(study: Study) -> dict[str, CostCurve]:
-    """Target -> its curve, for every target that was swept; empty when none was."""
+    """Target -> its longest curve, for every target that was swept; empty when none was."""
+    return {target: curve for (target, _), curve in sorted(cost_curves_by_gamma(study).items())}
+
+
+def cost_curves_by_gamma(study: Study) -> dict[tuple[str, int], CostCurve]:
+    """(target, γ) -> curve up to γ + 1 tokens.
+
+    Each γ has its own context, which keeps γ snapshots, and these slow every pass.
+    """
     swept = pairs(study)
     swept = swept[swept["draft"] == SWEEP]
+    keys = sorted({(str(target), int(gamma)) for target, gamma in swept[["target", "gamma"]].to_numpy()})
     return {
-        str(target): _curve(str(target), study, group)
-        for target, group in swept.groupby("target", sort=False)
+        (target, gamma): _curve(target, study, swept[(swept["target"] == target) & (swept["gamma"] == gamma)])
+        for target, gamma in keys
     }
 
 

@@ -16,6 +16,7 @@ from analysis.experiments.rollback import rollback_document
 from analysis.experiments.verify_cost import (
     break_even_acceptance,
     cost_curves,
+    cost_curves_by_gamma,
     expected_tokens,
     verify_cost_document,
 )
@@ -93,11 +94,11 @@ def study_of(tmp_path, records):
 def sweep_records():
     n_predict = 561
     base = cell("verify-cost", "none", 0, n_predict=n_predict)
-    sweep = cell("verify-cost", "sweep", 32, n_predict=n_predict)
-    return [
-        scripted_run(base, lambda truth: OracleDrafter(truth, 0.0, VOCABULARY, 1), 0),
-        scripted_run(sweep, lambda truth: SweepDrafter(truth, 32, 1), 1),
-    ]
+    records = [scripted_run(base, lambda truth: OracleDrafter(truth, 0.0, VOCABULARY, 1), 0)]
+    for gamma in (4, 8, 32):
+        sweep = cell("verify-cost", "sweep", gamma, n_predict=n_predict)
+        records.append(scripted_run(sweep, lambda truth, g=gamma: SweepDrafter(truth, g, 1), len(records)))
+    return records
 
 
 def test_the_cost_curve_is_the_one_that_was_simulated(tmp_path, sweep_records):
@@ -106,6 +107,16 @@ def test_the_cost_curve_is_the_one_that_was_simulated(tmp_path, sweep_records):
     for size in (1, 2, 5, 9, 17, 33):
         assert curve.estimate(size).point == pytest.approx(cost_of(size), rel=1e-3)
     assert curve.at(np.array([4.5]))[0] == pytest.approx((cost_of(4) + cost_of(5)) / 2, rel=1e-3)
+
+
+def test_every_gamma_has_a_curve_of_its_own_and_the_longest_speaks_for_the_target(tmp_path, sweep_records):
+    study = study_of(tmp_path, sweep_records)
+    assert {key: max(curve.samples) for key, curve in cost_curves_by_gamma(study).items()} == {
+        ("moe-q4", 4): 5,
+        ("moe-q4", 8): 9,
+        ("moe-q4", 32): 33,
+    }
+    assert max(cost_curves(study)["moe-q4"].samples) == 33
 
 
 def test_the_first_nearly_free_token_is_found(tmp_path, sweep_records):

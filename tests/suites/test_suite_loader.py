@@ -190,7 +190,7 @@ def test_the_controlled_experiments_count_every_drafter_and_rollback() -> None:
         "oracle": 2 * 2 * 2 * 12 * 3,
         "phantom": 4 * 2 * 2 * 2 * 3,
         "rollback": 4 * 3 * 3 * 2,
-        "verify-cost": 6 * 2,
+        "verify-cost": 6 * 2 * 4,
     }
 
 
