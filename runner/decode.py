@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from runner.record import Cycles
 
@@ -17,8 +17,7 @@ Clock = Callable[[], int]
 """Monotonic nanoseconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """Greedy choice at each output row: token id, and top-1 minus top-2 logit."""
 
     tokens: list[int]
