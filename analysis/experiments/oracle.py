@@ -106,10 +106,12 @@ def _row(study: Study, group: pd.DataFrame, curves: dict[tuple[str, int], CostCu
         "o": means(group["o"].to_numpy(float), prompts),
         "speedup": speedup,
     }
-    if spec is not None and spec.kind == "oracle":
-        expected = expected_tau(spec.probability, int(first["gamma"]), int(first["n_predict_tokens"]), len(group))
+    # A near-tie that rounding decided the other way rejects a right guess: no oracle of known accuracy there.
+    told = group[group["verdict"] == "identical"]
+    if spec is not None and spec.kind == "oracle" and len(told):
+        expected = expected_tau(spec.probability, int(first["gamma"]), int(first["n_predict_tokens"]), len(told))
         row |= {"expected_tau": expected.point, "tau_low": expected.low, "tau_high": expected.high}
-        row["tau_holds"] = expected.holds(tau)
+        row["tau_holds"] = expected.holds(float(told["emitted_tokens"].sum() / told["n_cycles"].sum()))
     if (curve := curves.get((str(first["target"]), int(first["gamma"])))) is not None:
         row["predicted"] = _predicted(study, group, curve)
     return row
@@ -145,6 +147,7 @@ def _table(rows: tuple[Row, ...]) -> Table:
         "oracle-P proposes the known continuation with probability P per position: at P = 0, amortization alone.",
         "Charged: a draft model decodes the same tokens at its real cost.",
         "τ expected is exact for the known P and the number of tokens; from-to is its 95 % interval.",
+        "Runs that left the baseline's text at a near-tie are not held against it: rounding overruled them.",
     )
     return Table("oracle", "Speedup when acceptance is set", columns, rows, notes)
 
