@@ -12,7 +12,7 @@ from analysis.audit.evidence import Evidence, Row
 from analysis.audit.from_published import published_evidence
 from analysis.audit.physics import least_cycle_ms, too_short
 from analysis.audit.signatures import phantom_verify_ms
-from analysis.claims import CLAIMED_COST_RATIO, TESTED_GAMMAS, Claim, Verdict
+from analysis.claims import CLAIMED_COST_RATIO, TESTED_GAMMAS, Claim
 from analysis.published import model_files, published_study
 
 GIGA = 1e9
@@ -135,10 +135,6 @@ def _weights(evidence: Evidence) -> Claim:
         "experts that are routed to, and what all tokens share, are about 2 GB.",
         plain.where,
     )  # fmt: skip
-
-
-def _all_or_none(wins: int, cases: int) -> Verdict:
-    return "supported" if wins == cases else "refuted"
 
 
 def _row(evidence: Evidence, target: str, gamma: int) -> Row:

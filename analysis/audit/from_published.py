@@ -19,11 +19,6 @@ def published_evidence() -> Evidence:
     )
 
 
-def n_printed_rows() -> int:
-    """SD rows as printed, repeats included."""
-    return len(published_study().speculative) + len(published_study().draft_comparison)
-
-
 def _row(study: PublishedStudy, files: dict[str, ModelFile], row: SpeculativeRow) -> Row:
     alpha = Span.within(row.acceptance, study.rounding.acceptance)
     speedup = Span.within(row.speedup, study.rounding.speedup)
