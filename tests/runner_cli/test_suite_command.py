@@ -6,115 +6,25 @@ import json
 import os
 import shlex
 import signal
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from runner.cli import cli
 from runner.errors import EngineError, ModelError, StudyError, WorkerError
-from runner.executor import Executor, PlannedRun
+from runner.executor import PlannedRun
 from runner.locks import hold, machine_lock_path
-from runner.record import MachineFacts, MachineState, Manifest, ModelFacts, Settings
+from runner.record import Manifest
 from runner.suite_command import suite
-from runner.wiring import FamilyName, Wiring
 from tests.fake_executor import FACTS, FakeExecutor, records_in
-from tests.simulated import ENGINE, MACHINE
+from tests.runner_cli.world import FakeFamily, Run, World, refusal
+from tests.simulated import MACHINE
 
 SMALL = ("prompt-sweep", "--repeats", "1", "--n-predict", "12")
 N_SMALL = 12 + 2
-
-
-@dataclass(frozen=True)
-class FakeFamily:
-    """Models that are not there."""
-
-    name: str
-    reason: str
-    paths: Mapping[str, Path]
-    facts: Mapping[str, ModelFacts]
-
-
-@dataclass
-class World:
-    """Everything outside the command, and what it was asked for."""
-
-    executor: FakeExecutor = field(default_factory=FakeExecutor)
-    has_real_models: bool = False
-    facts: dict[str, ModelFacts] = field(default_factory=lambda: dict(FACTS))
-    asked: list[str] = field(default_factory=list)
-    settings: list[Settings] = field(default_factory=list)
-    machine: MachineFacts = MACHINE
-
-    def resolve(
-        self, name: FamilyName, *, models_dir: Path | None, overrides: Mapping[str, Path], roles: list[str]
-    ) -> FakeFamily:
-        self.asked.append(name)
-        if not self.has_real_models and (name == "qwen3.5" or models_dir or overrides):
-            raise ModelError(f"no file for {roles[0]}; name one with --role {roles[0]}=PATH")
-        real = self.has_real_models and name != "synthetic"
-        paths = {role: overrides.get(role, Path(f"{role}.gguf")) for role in roles}
-        reason = "asked for" if name != "auto" else f"auto: {'all' if real else 'no'} real models are here"
-        return FakeFamily("qwen3.5" if real else "synthetic", reason, paths, self.facts)
-
-    def make_executor(self, paths: Mapping[str, Path], settings: Settings) -> Executor:
-        self.settings.append(settings)
-        return self.executor
-
-    @staticmethod
-    def awake() -> AbstractContextManager[object]:
-        return nullcontext()
-
-    @property
-    def wiring(self) -> Wiring:
-        return Wiring(
-            resolve_family=self.resolve,
-            check_pair=refuse_pair,
-            make_executor=self.make_executor,
-            engine_facts=lambda: ENGINE,
-            machine_facts=lambda: self.machine,
-            machine_state=MachineState,
-            kept_awake=self.awake,
-            write_report=lambda folder: folder / "report.html",
-            tables=lambda folder: f"tables of {folder.name}",
-        )
-
-
-def refuse_pair(target: Path, draft: Path) -> None:
-    raise ModelError(f"{draft}: another vocabulary than {target}")
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs `suite` with the given arguments in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SPECSTUDY_CACHE", str(tmp_path / "cache"))
-
-    def invoke(*arguments: str) -> Result:
-        return CliRunner().invoke(cli, ["suite", *arguments], obj=world.wiring)
-
-    return invoke
-
-
-def refusal(result: Result) -> str:
-    """The one line of a refused command, which `runner.lazy_group.run` prints before it exits with 2."""
-    assert isinstance(result.exception, StudyError), result.output
-    assert result.exception.exit_status == 2
-    message = str(result.exception)
-    assert "\n" not in message
-    return message
 
 
 def studies_in(folder: Path) -> list[Path]:
