@@ -10,9 +10,8 @@ import msgspec
 from runner.advise.breakeven import BreakEven, Remedy, at_break_even, remedies
 from runner.advise.budget import Budget
 from runner.advise.investigate import Findings, OpenPair, Tell, investigate
-from runner.advise.memory import is_model
 from runner.advise.predict import Interval, Prediction
-from runner.advise.question import Question
+from runner.advise.question import Question, is_model
 from runner.advise.verify import Verification
 from runner.errors import UsageError
 from runner.record import NO_DRAFT

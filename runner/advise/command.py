@@ -15,8 +15,7 @@ from runner import compose
 from runner.advise.advice import Advice, advise
 from runner.advise.budget import Budget
 from runner.advise.investigate import OpenPair
-from runner.advise.memory import Footprint, extra_bytes, is_model
-from runner.advise.question import AdviceSession, Question
+from runner.advise.question import AdviceSession, Question, is_model
 from runner.advise.render import as_text
 from runner.advise.request import Models, context_tokens, find_models, read_prompts
 from runner.advise.server_flags import server_arguments
@@ -24,7 +23,7 @@ from runner.compose import Wish
 from runner.executor import Pair
 from runner.locks import hold, machine_lock_path
 from runner.record import NO_DRAFT, Settings
-from runner.role_option import models_dir_option, role_option
+from runner.shared_options import models_dir_option, role_option
 from runner.wiring import Wiring, real_wiring
 
 INTERRUPTED = 130
@@ -137,13 +136,7 @@ def process_opener(models: Models, settings: Settings) -> OpenPair:
 def _report(advice: Advice, models: Models, settings: Settings) -> Report:
     best = advice.best.predicted
     draft = models.paths[best.drafter] if is_model(best.drafter) else None
-    memory = extra_bytes(
-        _footprint(models.paths[advice.target]),
-        None if draft is None else _footprint(draft),
-        gamma=best.gamma,
-        n_ctx_tokens=settings.n_ctx_tokens,
-        keeps_snapshots=advice.keeps_snapshots,
-    )
+    memory = _added_bytes(models.paths[advice.target], draft, advice, settings)
     arguments = server_arguments(
         os.fspath(models.paths[advice.target]),
         best.drafter if advice.use else NO_DRAFT,
@@ -153,14 +146,16 @@ def _report(advice: Advice, models: Models, settings: Settings) -> Report:
     return Report(advice=advice, memory_bytes=memory, server_command=["llama-server", *arguments])
 
 
-def _footprint(path: Path) -> Footprint:
+def _added_bytes(target: Path, draft: Path | None, advice: Advice, settings: Settings) -> int:
     from runner.gguf_facts import read_card  # noqa: PLC0415  # only needed once there is an answer
+    from runner.memory_need import added_bytes  # noqa: PLC0415
 
-    card = read_card(path)
-    return Footprint(
-        size_bytes=card.size_bytes,
-        kv_bytes_per_token=card.kv_bytes_per_token,
-        recurrent_state_bytes=card.recurrent_state_bytes,
+    return added_bytes(
+        read_card(target),
+        None if draft is None else read_card(draft),
+        settings,
+        gamma=advice.best.predicted.gamma,
+        keeps_snapshots=advice.keeps_snapshots,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from runner.drafter_names import NGRAM
 from runner.executor import PlannedRun
 from runner.messages import Traced
 from runner.prompts import Prompt
@@ -34,6 +35,11 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     def arms(self) -> tuple[int, ...]:
         """Gammas of the target contexts on which cycles of varied length are measured."""
         return tuple(sorted({min(SHORT_GAMMA, self.longest), self.longest}))
+
+
+def is_model(drafter: str) -> bool:
+    """Whether a drafter is a draft model of its own."""
+    return drafter not in {NGRAM, NO_DRAFT}
 
 
 class AdviceSession(Protocol):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from runner.advise.advice import WORTHWHILE, Advice, Compared
 from runner.advise.breakeven import Remedy
-from runner.advise.memory import is_model
 from runner.advise.predict import Interval
+from runner.advise.question import is_model
 from runner.units import scaled
 
 MISSING = "–"

@@ -12,13 +12,14 @@ from runner.compose import STUDIES, Design, Wish, family_of, settings_of
 from runner.doctor.engine import engine_lines, is_apple_silicon
 from runner.doctor.hardware import hardware_lines
 from runner.doctor.line import Line, fail, ok
-from runner.doctor.memory import Capacity, memory_lines, need_of
+from runner.doctor.memory import Capacity, memory_lines
 from runner.doctor.state import load_line, other_load, state_lines
 from runner.errors import ModelError, StudyError
 from runner.executor import Executor, Pair
 from runner.gguf_facts import read_card
 from runner.machine.darwin import MacProbes
 from runner.machine.source import Source, SystemSource, attempt
+from runner.memory_need import need_of
 from runner.record import NO_DRAFT, EngineFacts, MachineFacts, MachineState, Settings
 from runner.units import scaled
 from runner.wiring import FoundFamily, Wiring

@@ -1,9 +1,4 @@
-"""How much memory each pair takes, against what the machine and its GPU have.
-
-A measuring process holds, for a pair with gammas g₁…gₙ: both models' weights; n + 1 target contexts (one is the
-baseline's, without snapshots) and one draft context. A context takes its KV cache, its recurrent states (1 + γ of
-them with snapshots, 2 with checkpoints) and a compute buffer that holds the logits of a whole micro-batch.
-"""
+"""Whether what each pair takes (`runner.memory_need`) is there, on the machine and on its GPU."""
 
 from __future__ import annotations
 
@@ -11,19 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from runner.doctor.line import Line, fail, ok, warn
-from runner.executor import Pair
-from runner.gguf_facts import GgufCard
-from runner.record import NO_DRAFT, Settings
+from runner.memory_need import Need
 from runner.units import scaled
 
-LOGIT_BYTES = 4
-_KV_SCALE = {"f16": 1.0, "f32": 2.0, "q8_0": 34 / 64}
-"""Size of a cached value over that of f16, in which `GgufCard` counts."""
-CONTEXT_BYTES = 25 * 10**6
-PROCESS_BYTES = 50 * 10**6
-"""What measuring processes of the built-in family took beyond the parts above, per context and once. With these
-the estimate came within 30 % of their resident memory (0.55, 0.30 and 0.07 GB); real models hardly notice.
-"""
 _LARGE_MEMORY_BYTES = 64 * 10**9
 _GPU_SHARES = (2 / 3, 3 / 4)
 """Share of memory that macOS lets the GPU wire by default, below and from 64 GB; newer systems allow more."""
@@ -38,32 +23,6 @@ class Capacity(NamedTuple):
     shares_memory_with_gpu: bool
 
 
-class Need(NamedTuple):
-    """What one pair takes."""
-
-    weights_bytes: int
-    kv_bytes: int
-    recurrent_bytes: int
-    compute_bytes: int
-
-    @property
-    def total_bytes(self) -> int:
-        """Everything together."""
-        return sum(self)
-
-
-def need_of(pair: Pair, cards: Mapping[str, GgufCard], settings: Settings) -> Need:
-    """What a measuring process takes for `pair`."""
-    target = cards[pair.target]
-    gammas = [gamma for gamma in pair.gammas if gamma > 0]
-    states = 1 + sum(1 + max(gamma, 1) for gamma in gammas)
-    needs = [_side(target, contexts=1 + len(gammas), states=states, settings=settings)]
-    if pair.draft != NO_DRAFT and pair.draft in cards:
-        needs.append(_side(cards[pair.draft], contexts=1, states=2, settings=settings))
-    need = Need(*(sum(parts) for parts in zip(*needs, strict=True)))
-    return need._replace(compute_bytes=need.compute_bytes + PROCESS_BYTES)
-
-
 def memory_lines(needs: Mapping[str, Need], capacity: Capacity) -> list[Line]:
     """One line for the largest pair that fits, and one for each that does not."""
     lines = [_too_large(name, need, capacity) for name, need in needs.items()]
@@ -73,15 +32,6 @@ def memory_lines(needs: Mapping[str, Need], capacity: Capacity) -> list[Line]:
         return problems
     name, need = max(fitting.items(), key=lambda item: item[1].total_bytes)
     return [ok("memory", f"{_told(name, need)}, of {_known(capacity)}"), *problems]
-
-
-def _side(card: GgufCard, *, contexts: int, states: int, settings: Settings) -> Need:
-    return Need(
-        weights_bytes=card.size_bytes,
-        kv_bytes=int(contexts * settings.n_ctx_tokens * card.kv_bytes_per_token * _KV_SCALE[settings.kv_type]),
-        recurrent_bytes=states * card.recurrent_state_bytes,
-        compute_bytes=contexts * (settings.n_ubatch_tokens * card.n_vocab * LOGIT_BYTES + CONTEXT_BYTES),
-    )
 
 
 def _too_large(name: str, need: Need, capacity: Capacity) -> Line | None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from runner.advise.budget import Budget, Durations
 from runner.advise.measure import baseline_of
-from runner.advise.memory import Footprint, extra_bytes
 from runner.advise.predict import Interval, Prediction
 from runner.advise.server_flags import server_arguments
 from runner.advise.verify import candidates, interval_of, is_broken
@@ -18,8 +17,6 @@ from runner.decode import generate
 from runner.drafters import OracleDrafter, VariedDrafter
 from runner.record import Cycles, Measurement
 from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
-
-MIB = 2**20
 
 
 @pytest.mark.parametrize("name", ["replay", "breakeven", "budget"])
@@ -105,14 +102,6 @@ def test_the_interval_of_paired_ratios_surrounds_their_geometric_mean(logs):
 
 def test_two_pairs_give_no_interval():
     assert interval_of([0.1, 0.2]) is None
-
-
-def test_memory_is_weights_context_and_states_of_the_draft_and_snapshots_of_the_target():
-    target = Footprint(size_bytes=20_000 * MIB, kv_bytes_per_token=20480, recurrent_state_bytes=60 * MIB)
-    draft = Footprint(size_bytes=800 * MIB, kv_bytes_per_token=1024, recurrent_state_bytes=18 * MIB)
-    both = extra_bytes(target, draft, gamma=4, n_ctx_tokens=1024, keeps_snapshots=True)
-    assert both == (800 + 1 + 2 * 18 + 4 * 60) * MIB
-    assert extra_bytes(target, None, gamma=4, n_ctx_tokens=1024, keeps_snapshots=False) == 0
 
 
 @pytest.mark.parametrize(

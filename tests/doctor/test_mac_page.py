@@ -8,9 +8,9 @@ import pytest
 from runner.compose import Wish, design
 from runner.doctor import examine as examining
 from runner.doctor.examine import examine
-from runner.doctor.memory import need_of
 from runner.executor import Pair
 from runner.gguf_facts import read_card
+from runner.memory_need import need_of
 from runner.models.places import MODELS_VARIABLE, places
 from runner.models.registry import registry
 from tests.doctor.test_single_checks import SETTINGS

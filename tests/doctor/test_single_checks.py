@@ -2,6 +2,7 @@
 
 import os
 from collections import namedtuple
+from functools import partial
 from types import SimpleNamespace
 
 import msgspec
@@ -10,11 +11,12 @@ import pytest
 from runner.doctor import hardware, state
 from runner.doctor.engine import engine_lines
 from runner.doctor.hardware import hardware_lines
-from runner.doctor.memory import Capacity, Need, memory_lines, need_of
+from runner.doctor.memory import Capacity, memory_lines
 from runner.doctor.state import Busy, load_line, other_load, state_lines
 from runner.errors import WorkerError
 from runner.executor import Pair
 from runner.gguf_facts import read_card
+from runner.memory_need import Need, added_bytes, need_of
 from runner.record import MachineState, Settings
 from tests.doctor.world import CPU_BUILD, HEALTHY, LINUX, MAC, METAL_BUILD, linux_source, mac_source
 from tests.models.real_shapes import write_hollow
@@ -23,6 +25,9 @@ SETTINGS = Settings(
     n_ctx_tokens=1536, n_batch_tokens=512, n_ubatch_tokens=512, n_threads=4, n_gpu_layers=-1,
     flash_attention="auto", kv_type="f16", seed=1,
 )  # fmt: skip
+
+
+ON_DEVICE = msgspec.structs.replace(SETTINGS, choose_on="device")
 
 
 def levels(lines):
@@ -201,6 +206,21 @@ class TestMemory:
         need = need_of(Pair(target="moe-q8", draft="none", gammas=(0,)), cards, SETTINGS)
         assert need.weights_bytes == cards["moe-q8"].size_bytes
         assert need.recurrent_bytes == cards["moe-q8"].recurrent_state_bytes
+
+    def test_choosing_on_the_device_needs_one_context_more_for_the_proofs(self, cards):
+        on_host, on_device = (need_of(self.PAIR, cards, each) for each in (SETTINGS, ON_DEVICE))
+        assert on_device.kv_bytes - on_host.kv_bytes == 1536 * 20_480
+        assert on_device.recurrent_bytes - on_host.recurrent_bytes == cards["moe-q8"].recurrent_state_bytes
+
+    def test_speculation_adds_a_draft_with_a_copy_of_its_state_and_the_targets_snapshots(self, cards):
+        target, draft = cards["moe-q8"], cards["draft-2b"]
+        added = partial(added_bytes, target, settings=SETTINGS, gamma=4)
+        snapshots = 4 * target.recurrent_state_bytes
+        assert added(None, keeps_snapshots=True) == snapshots
+        assert added(None, keeps_snapshots=False) == 0
+        alone = added(draft, keeps_snapshots=False)
+        assert added(draft, keeps_snapshots=True) == alone + snapshots
+        assert alone > draft.size_bytes + 1536 * 12_288 + 2 * draft.recurrent_state_bytes
 
     @pytest.mark.parametrize(("kv_type", "scale"), [("f16", 1), ("f32", 2), ("q8_0", 34 / 64)])
     def test_the_type_of_the_cache_scales_its_size(self, cards, kv_type, scale):
