@@ -2,6 +2,7 @@
 
 import json
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,8 @@ from runner.advise import command as module
 from runner.advise.request import find_models, read_prompts
 from runner.cli import cli
 from runner.errors import ModelError, RollbackError, UsageError
+from runner.llama import preflight, session
+from runner.llama.session import PairSession
 from runner.models import check_pair
 from runner.record import MachineFacts
 from runner.synthetic import tiny_foreign_model
@@ -104,17 +107,24 @@ def test_a_draft_with_another_vocabulary_is_refused_before_anything_runs(wiring,
     assert "another vocabulary" in str(result.exception)
 
 
-def test_a_target_whose_rollback_cannot_be_proved_is_refused(wiring, tiny, prompts, monkeypatch):
-    def opener(_models, _settings):
-        def refuse(_pair, _limit_s):
-            raise RollbackError("x.gguf: rejected tokens cannot be taken back on this model")
+def test_a_target_whose_rollback_cannot_be_proved_is_refused(wiring, prompts, monkeypatch):
+    """Real llama.cpp refuses to trim recurrent state; here nothing else is tried, in this very process."""
 
-        return refuse
+    def opener(models, settings):
+        def open_pair(pair, _limit_s):
+            return PairSession(pair, models.paths[pair.target], models.paths[pair.draft], settings)
+
+        return open_pair
 
     monkeypatch.setattr(module, "process_opener", opener)
+    monkeypatch.setattr(preflight, "TARGET", replace(preflight.TARGET, strategies=lambda _model: ("trim",)))
+    monkeypatch.setattr(session, "TARGET", preflight.TARGET)
     result = run(wiring, "--target", "dense-4b", *small(prompts))
     assert isinstance(result.exception, RollbackError)
     assert result.exception.exit_status == 2
+    message = str(result.exception)
+    assert "\n" not in message
+    assert "rejected tokens cannot be taken back on this model (trim: llama_memory_seq_rm refused" in message
     assert result.stdout == ""
 
 
