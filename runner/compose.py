@@ -13,6 +13,7 @@ import msgspec
 
 from runner import plan as planning
 from runner.cells import Step
+from runner.drafter_names import UNCHECKED
 from runner.errors import ModelError, UsageError
 from runner.estimate import SYNTHETIC_SCALE, estimated_s
 from runner.plan import Plan
@@ -47,6 +48,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
     roles: dict[str, Path] = {}
     rerun: Literal["failed"] | None = None
     despite_doctor: bool = False
+    choose_on: Literal["host", "device"] = "host"
 
 
 class Design(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +92,10 @@ def design(wish: Wish) -> Design:
         for suite in load_suites(wish.names)
     ]
     steps = planning.lay_out(suites, wish.seed)
+    if wish.choose_on == "device" and any(step.cell.draft == UNCHECKED for step in steps):
+        raise UsageError(
+            f"the drafter {UNCHECKED} lives on logits left over on the host; leave --choose-on device out here"
+        )
     n_ctx_tokens = wish.n_ctx_tokens or planning.context_tokens(steps)
     planning.refuse_what_does_not_fit(steps, n_ctx_tokens)
     return Design(suites=suites, steps=steps, n_ctx_tokens=n_ctx_tokens)
@@ -128,6 +134,7 @@ def settings_of(wish: Wish, n_ctx_tokens: int, machine: MachineFacts) -> Setting
         flash_attention="auto",
         kv_type="f16",
         seed=wish.seed,
+        choose_on="device" if wish.choose_on == "device" else msgspec.UNSET,
     )
 
 

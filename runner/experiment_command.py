@@ -64,6 +64,8 @@ def experiment_as_json(wish: Wish, wiring: Wiring) -> str:
 def _experiment(wish: Wish, wiring: Wiring) -> Experiment:
     if wish.n_ctx_tokens is not None:
         raise UsageError(f"--n-ctx does not apply to {wish.names[0]}: each point has the context that it needs")
+    if wish.choose_on == "device":
+        raise UsageError(f"--choose-on device does not apply to {wish.names[0]}: it chooses on the host")
     suite = load_experiment(wish.names[0])
     if isinstance(suite, GridSuite):
         if wish.n_predict_tokens is not None:

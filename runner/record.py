@@ -67,6 +67,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kv_type: str
     seed: int
     temperature: float = 0.0
+    choose_on: Literal["device"] | msgspec.UnsetType = msgspec.UNSET
+    """Where both arms choose greedily. Unset, and then not written: on the host, as in every study before."""
+
+    @property
+    def chooses_on_device(self) -> bool:
+        """Whether llama.cpp's backend sampler chooses."""
+        return self.choose_on == "device"
 
 
 class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

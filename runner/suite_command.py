@@ -11,7 +11,7 @@ from runner import experiment_command, plan_view
 from runner.compose import Wish
 from runner.errors import UsageError
 from runner.measure import INTERRUPTED, measure
-from runner.role_option import models_dir_option, role_option
+from runner.shared_options import choose_on_option, models_dir_option, role_option
 from runner.wiring import DESPITE_DOCTOR, real_wiring
 
 LIST = "list"
@@ -46,6 +46,7 @@ class _Remembering(click.Command):
 @click.option("--out", type=_FOLDER, help="Study folder; an existing study is continued.")
 @models_dir_option
 @role_option
+@choose_on_option
 @click.option(DESPITE_DOCTOR, is_flag=True, help="Start even where `doctor` says that it is worthless.")
 @click.option("--rerun", type=click.Choice(["failed"]), help="Run failed runs of --out again; all are kept.")
 @click.pass_context

@@ -11,7 +11,7 @@ import msgspec
 from runner.compose import Wish, design
 from runner.doctor.examine import examine
 from runner.doctor.line import Line
-from runner.role_option import models_dir_option, role_option
+from runner.shared_options import choose_on_option, models_dir_option, role_option
 from runner.wiring import real_wiring
 from suites.loader import ALL
 
@@ -26,6 +26,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 @role_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: one per fast core.")
 @click.option("--n-ctx", type=click.IntRange(1, 2**20), help="Context; default: what the longest run needs.")
+@choose_on_option
 @click.option("--out", type=click.Path(path_type=Path), help="Where the study would be written.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.errors import EngineError
+from runner.llama.device_choice import MOST_ROWS
 from runner.llama.library import log_tail
 from runner.llama.model import Model
 from runner.record import Settings
@@ -148,6 +149,8 @@ def _params(settings: Settings, n_rs_seq: int, n_sequences: int) -> llama_cpp.ll
     params.flash_attn_type = _FLASH[settings.flash_attention]
     params.type_k = params.type_v = _kv_type(settings.kv_type)
     params.no_perf = True
+    if settings.chooses_on_device:
+        params.n_outputs_max = params.n_outputs_max_per_seq = MOST_ROWS
     return params
 
 

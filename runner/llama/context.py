@@ -11,7 +11,10 @@ from collections.abc import Sequence
 
 import llama_cpp
 
+from runner.decode import Choice
 from runner.llama.checked import CheckedContext, Watch
+from runner.llama.device_choice import DeviceChoice
+from runner.llama.greedy import greedy_choice
 from runner.llama.model import Model
 from runner.record import Settings
 
@@ -46,6 +49,7 @@ class Context(CheckedContext):
             watch=watch,
         )
         self.position = 0
+        self._device: DeviceChoice | None = None
         self._fill_constants()
 
     def _fill_constants(self) -> None:
@@ -86,6 +90,26 @@ class Context(CheckedContext):
         self._decode_filled(f"at position {position}")
         self.position = position + len(tokens)
         self._expect_end()
+
+    def choose(self, n_rows: int) -> Choice:
+        """Greedy choice at the last decode's `n_rows` outputs; on the host, or since `choose_on_device` there."""
+        if self._device is None:
+            return greedy_choice(self.logits(n_rows))
+        started = time.monotonic_ns()
+        choice = self._device.choose(n_rows)
+        self.llama_ns += time.monotonic_ns() - started
+        return choice
+
+    def choose_on_device(self) -> None:
+        """Have llama.cpp choose from now on; `logits` has nothing to give then. Raises EngineError."""
+        self._device = DeviceChoice(self.handle, self.model.n_vocab)
+
+    def close(self) -> None:
+        """Free the context and what chooses for it."""
+        super().close()
+        if self._device is not None:
+            self._device.close()
+            self._device = None
 
     def forget_from(self, position: int) -> None:
         """Drop all tokens at `position` and after it; raises EngineError when llama.cpp refuses."""

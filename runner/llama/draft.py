@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 
 from runner.drafters import OracleDrafter
 from runner.llama.context import Context
-from runner.llama.greedy import greedy_choice
 from runner.llama.rollback import Rollback
 
 
@@ -54,7 +53,7 @@ class ModelDrafter:
         self._pending += [*again, *self._proposal[n_keep:n_accepted], bonus]
 
     def _pick(self) -> int:
-        return greedy_choice(self._context.logits(1)).tokens[0]
+        return self._context.choose(1).tokens[0]
 
 
 class ChargedOracle(ModelDrafter):

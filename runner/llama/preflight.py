@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.decode import Choice
 from runner.errors import EngineError
 from runner.llama.context import Context
 from runner.llama.draft import ModelDrafter
@@ -35,6 +36,8 @@ PROBE_TEXT = (
     "the herons were back, and the village downstream had not been flooded once."
 )
 _PROMPT_TOKENS = 16
+_CHOSEN_ROWS = (1, 2, 17)
+_SAME_MARGIN_LOGITS = 1e-3
 
 Logits = NDArray[np.float32]
 
@@ -80,6 +83,32 @@ def prove(
             )
         context.close()
     raise no_strategy(reference.model, tried)
+
+
+def prove_device_choice(context: Context) -> None:
+    """Let `context` choose on the device from now on, once it chose the same tokens there as the host.
+
+    Raises EngineError when the device cannot choose, or chooses otherwise.
+    """
+    on_host = _probe_choices(context)
+    context.choose_on_device()
+    for (tokens, margins), (theirs, their_margins) in zip(on_host, _probe_choices(context), strict=True):
+        if tokens != theirs or not np.allclose(margins, their_margins, atol=_SAME_MARGIN_LOGITS):
+            raise EngineError(
+                f"{context.model.name}: the device chose tokens {theirs} where the host chose {tokens}, "
+                f"margins {their_margins} and {margins}: leave --choose-on device out"
+            )
+
+
+def _probe_choices(context: Context) -> list[Choice]:
+    """Choices at the end of each probe batch: one token, and as many as a draft and its target may verify."""
+    text = _probe_tokens(context, _PROMPT_TOKENS + max(_CHOSEN_ROWS))
+    found = []
+    for n_rows in _CHOSEN_ROWS:
+        context.begin(text[:_PROMPT_TOKENS])
+        context.decode(text[_PROMPT_TOKENS : _PROMPT_TOKENS + n_rows], n_outputs=n_rows)
+        found.append(context.choose(n_rows))
+    return found
 
 
 def _try_target(context: Context, reference: Context, rollback: Rollback, gamma: int) -> RollbackProof:

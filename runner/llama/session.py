@@ -19,7 +19,7 @@ from runner.executor import Pair, PlannedRun
 from runner.llama.context import Context
 from runner.llama.draft import ChargedOracle, ModelDrafter
 from runner.llama.model import Model
-from runner.llama.preflight import DRAFT, PROBE_TEXT, TARGET, Proved, prove
+from runner.llama.preflight import DRAFT, PROBE_TEXT, TARGET, Proved, prove, prove_device_choice
 from runner.llama.rollback import make_rollback
 from runner.llama.target import LlamaTarget
 from runner.prompts import prompt_tokens
@@ -51,6 +51,9 @@ class PairSession:
         self.settings = settings
         self.model = Model(target, n_gpu_layers=settings.n_gpu_layers)
         baseline = Context(self.model, settings)
+        # A proof looks at logits, which a context that chooses on the device does not hand out.
+        self._reference = Context(self.model, settings) if settings.chooses_on_device else baseline
+        self._settle_choice(baseline)
         self._arms: dict[tuple[int, Strategy | None], _Arm] = {
             (0, None): _Arm(LlamaTarget(baseline, make_rollback("trim")), baseline, "none", None)
         }
@@ -73,15 +76,23 @@ class PairSession:
             )
         reference = Context(model, self.settings)
         try:
-            return prove(DRAFT, reference, self.settings, gamma=longest)
+            proved = prove(DRAFT, reference, self.settings, gamma=longest)
         finally:
             reference.close()
+        self._settle_choice(proved.context)
+        return proved
+
+    def _settle_choice(self, context: Context) -> None:
+        """Let a context choose where the study's settings say."""
+        if self.settings.chooses_on_device:
+            prove_device_choice(context)
 
     def _arm(self, gamma: int, rollback: Strategy | None) -> _Arm:
         """The target context for `gamma`, proved on first use; `rollback` narrows what may be tried."""
         key = (gamma, rollback)
         if key not in self._arms:
-            proved = prove(TARGET, self._arms[0, None].context, self.settings, gamma=gamma, only=rollback)
+            proved = prove(TARGET, self._reference, self.settings, gamma=gamma, only=rollback)
+            self._settle_choice(proved.context)
             target = LlamaTarget(proved.context, proved.rollback)
             self._arms[key] = _Arm(target, proved.context, proved.rollback.name, proved.proof)
         return self._arms[key]

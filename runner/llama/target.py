@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from runner.decode import Choice
 from runner.llama.context import Context
-from runner.llama.greedy import greedy_choice
 from runner.llama.rollback import Rollback
 
 
@@ -33,7 +32,7 @@ class LlamaTarget:
 
     def choose(self, n_rows: int) -> Choice:
         """Greedy choice at each token of the batch."""
-        return greedy_choice(self._context.logits(n_rows))
+        return self._context.choose(n_rows)
 
     def keep(self, n_tokens: int) -> None:
         """Roll back, and decode again at once what the rollback took out too much."""

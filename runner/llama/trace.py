@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 
 from runner.executor import PlannedRun
-from runner.llama.greedy import greedy_choice
 from runner.llama.session import PairSession
 from runner.messages import Traced
 
@@ -28,6 +27,6 @@ def trace(session: PairSession, planned: PlannedRun, text: Sequence[int]) -> Tra
     for token in [prompt[-1], *text[:-1]]:
         started = time.monotonic_ns()
         context.decode([token], n_outputs=1)
-        guesses += greedy_choice(context.logits(1)).tokens
+        guesses += context.choose(1).tokens
         pass_ns.append(time.monotonic_ns() - started)
     return Traced(prompt=prompt, guesses=guesses, pass_ns=pass_ns)

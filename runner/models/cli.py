@@ -14,7 +14,7 @@ from runner.models.fetch import Order, fetch, order_for, refuse_without_space
 from runner.models.places import places
 from runner.models.registry import registry
 from runner.models.report import BUILT_IN, GIVEN, RoleFile, report_pairs, report_role
-from runner.role_option import models_dir_option, role_option
+from runner.shared_options import models_dir_option, role_option
 from runner.units import scaled
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from runner.advise.costs import pending_tokens
 from runner.advise.replay import Played, replay, replay_ngram, run_lengths
-from runner.decode import generate
+from runner.decode import Choice, generate
 from runner.drafters import NgramDrafter
 from runner.llama.draft import ModelDrafter
 from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
@@ -89,10 +89,8 @@ class FakeContext:
     def decode(self, tokens, *, n_outputs):
         self.batches.append(len(tokens))
 
-    def logits(self, n_rows):
-        import numpy as np
-
-        return np.array([[1.0, 0.0]] * n_rows, dtype=np.float32)
+    def choose(self, n_rows):
+        return Choice([0] * n_rows, [1.0] * n_rows)
 
 
 class FakeRollback:

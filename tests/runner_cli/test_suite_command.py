@@ -120,6 +120,19 @@ def test_the_manifest_fixes_what_was_asked_for(run: Run, world: World, tmp_path:
     assert [facts.role for facts in manifest.models] == ["moe-q4", "draft-0.8b"]
 
 
+def test_where_tokens_are_chosen_is_the_same_for_all_runs_and_written_down(
+    run: Run, world: World, tmp_path: Path
+) -> None:
+    run(*SMALL, "--out", "host")
+    run(*SMALL, "--choose-on", "device", "--out", "device")
+    assert [settings.chooses_on_device for settings in world.settings] == [False, True]
+    assert b"choose_on" not in (tmp_path / "host/manifest.json").read_bytes()
+    assert b'"choose_on": "device"' in (tmp_path / "device/manifest.json").read_bytes()
+    assert "settings.choose_on is missing there and device here" in refusal(
+        run(*SMALL, "--choose-on", "device", "--out", "host")
+    )
+
+
 def test_by_default_all_fast_cores_but_one_of_those_this_process_may_use(run: Run, world: World) -> None:
     world.machine = msgspec.structs.replace(MACHINE, performance_cores=1, physical_cores=64)
     run(*SMALL)
@@ -228,6 +241,8 @@ def test_tables_that_cannot_be_made_do_not_hide_the_results(run: Run, world: Wor
         (("prompt-sweep", "--n-ctx", "1000"), "prompt natural-1024 (up to 1024 tokens)"),
         (("all", "--rerun", "failed"), "--rerun needs --out"),
         (("all", "--json"), "--json belongs to"),
+        (("phantom", "--choose-on", "device"), "the drafter unchecked lives on logits left over on the host"),
+        (("routing", "--choose-on", "device"), "--choose-on device does not apply to routing"),
         (("all", "--role", "moe-q4"), "is not of the form ROLE=PATH"),
         (("all", "--family", "qwen3.5"), "no file for moe-q4; name one with --role moe-q4=PATH"),
         (("all", "--models-dir", "nowhere", "--dry-run"), "no file for moe-q4"),

@@ -1,4 +1,4 @@
-"""The command-line options with which every command is told where models are."""
+"""Command-line options that several commands share: where models are, and where tokens are chosen."""
 
 from __future__ import annotations
 
@@ -27,4 +27,11 @@ models_dir_option = click.option(
 )
 role_option = click.option(
     "--role", "roles", multiple=True, callback=parse_roles, metavar="ROLE=PATH", help="GGUF of a role."
+)
+choose_on_option = click.option(
+    "--choose-on",
+    type=click.Choice(["host", "device"]),
+    default="host",
+    show_default=True,
+    help="Where both arms choose greedily: from logits copied to the host, or by llama.cpp's backend sampler.",
 )
