@@ -53,7 +53,7 @@ _RECORD = (
     "run_id", "attempt", "order", "status", "mark", "started_utc", "started_monotonic_ns", "engine_version",
 )  # fmt: skip
 _NUMBERS = (
-    *(name for name, kind in get_type_hints(Measurement).items() if kind in {int, float}),
+    *(name for name, kind in get_type_hints(Measurement).items() if kind in {int, float, int | None}),
     *_PROOF_FIELDS,
     *_COUNTS,
     *NS_FIELDS,

@@ -23,6 +23,20 @@ def objection(cell: Cell, measurement: Measurement) -> str | None:
             f"{len(measurement.tokens)} tokens, {cycles.emitted_tokens} emitted by its cycles and"
             f" {cell.n_predict_tokens} planned are not the same number"
         )
+    if strange := _strange_copies(measurement):
+        return strange
     if cell.gamma and cell.draft != NGRAM and not any(cycles.drafted):
         return "nothing was drafted, so speculative decoding was not on"
+    return None
+
+
+def _strange_copies(measurement: Measurement) -> str | None:
+    """Both arms ask for one output per verified token, and a draft model for one per drafted token."""
+    n_drafted = sum(measurement.cycles.drafted)
+    n_verified = n_drafted + len(measurement.cycles.drafted)
+    target, draft = measurement.target_output_rows, measurement.draft_output_rows
+    if target not in {None, n_verified}:
+        return f"the target copied {target} rows of output for {n_verified} verified tokens"
+    if draft not in {None, n_drafted}:
+        return f"the draft copied {draft} rows of output for {n_drafted} drafted tokens"
     return None

@@ -222,6 +222,11 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     margins: list[float] = []
     """Baseline runs only: top-1 minus top-2 logit at each emitted token."""
     resident_bytes: int = 0
+    target_output_rows: int | None = None
+    """Rows that the loop's target passes copied to the host: one for each verified token in either arm, of all
+    logits, or of two candidates where the device chooses (`Settings.choose_on`). None: not counted."""
+    draft_output_rows: int | None = None
+    """The same of the draft model: one for each drafted token. None: not counted, or no model drafted."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -274,6 +274,8 @@ def _measurement(config: Config, cell: Cell, order: int) -> Measurement:
         decode_wall_ns=llama_ns + round(config.python_ms * 1e6) * len(cycles.drafted), llama_ns=llama_ns,
         target_proof=PROOF if speculative else None, draft_proof=PROOF if speculative else None,
         cycles=cycles, tokens=tokens, margins=[] if speculative else margins, resident_bytes=GIB,
+        target_output_rows=sum(cycles.drafted) + len(cycles.drafted),
+        draft_output_rows=sum(cycles.drafted) if speculative else None,
     )  # fmt: skip
 
 

@@ -71,6 +71,23 @@ def tokens_conserved(found: StudyEvidence) -> Iterator[Finding]:
 
 
 @of_study
+def output_rows(found: StudyEvidence) -> Iterator[Finding]:
+    """Both arms copy one row of output for each token that they verify, and drafts one for each they propose."""
+    runs = found.cells
+    verified = runs["drafted_tokens"] + runs["n_cycles"]
+    target = runs["target_output_rows"].notna() & (runs["target_output_rows"] != verified)
+    draft = runs["draft_output_rows"].notna() & (runs["draft_output_rows"] != runs["drafted_tokens"])
+    wrong = runs[target | draft]
+    if not wrong.empty:
+        yield Finding(
+            "output-rows", "error", listed(wrong["run_id"]), {"runs": len(wrong)},
+            f"{len(wrong)} runs copied another number of output rows than they verified or drafted tokens: "
+            "one arm pays for copies that the other does not make.",
+            "Ask for an output at each verified token, in both arms, and at no other.",
+        )  # fmt: skip
+
+
+@of_study
 def identity_closes(found: StudyEvidence) -> Iterator[Finding]:
     """S = τ / (v + d + o): what the cycles say equals what the wall clock says."""
     runs = found.pairs

@@ -18,6 +18,7 @@ RULES: tuple[Rule, ...] = (
     accounts.counts_in_range,
     accounts.nothing_drafted,
     accounts.tokens_conserved,
+    accounts.output_rows,
     accounts.identity_closes,
     accounts.times_add_up,
     accounts.pass_times,

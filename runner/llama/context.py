@@ -25,8 +25,8 @@ _SNAPSHOT = 1
 class Context(CheckedContext):
     """A sequence of tokens in one context of `model`; `position` is how many the memory holds.
 
-    `watch` sees every tensor of a pass. `llama_ns` adds up the time inside llama.cpp calls since `begin`,
-    synchronisation included.
+    `watch` sees every tensor of a pass. Since `begin`, `llama_ns` adds up the time inside llama.cpp calls,
+    synchronisation included, and `output_rows` the rows of output that passes copied to the host.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Context(CheckedContext):
             watch=watch,
         )
         self.position = 0
+        self.output_rows = 0
         self._device: DeviceChoice | None = None
         self._fill_constants()
 
@@ -64,10 +65,10 @@ class Context(CheckedContext):
         self.position = 0
 
     def begin(self, tokens: Sequence[int]) -> None:
-        """Forget everything, prefill `tokens` without outputs, and start `llama_ns` anew."""
+        """Forget everything, prefill `tokens` without outputs, and start `llama_ns` and `output_rows` anew."""
         self.clear()
         self.decode(tokens, n_outputs=0)
-        self.llama_ns = 0
+        self.llama_ns = self.output_rows = 0
 
     def decode(self, tokens: Sequence[int], *, n_outputs: int) -> None:
         """Decode `tokens` after those held; logits of the last `n_outputs` of them become available.
@@ -78,6 +79,7 @@ class Context(CheckedContext):
         first_output = len(tokens) - n_outputs
         for start in range(0, len(tokens), self._n_batch):
             self._decode_batch(tokens[start : start + self._n_batch], first_output - start)
+        self.output_rows += n_outputs
 
     def _decode_batch(self, tokens: Sequence[int], first_output: int) -> None:
         batch, position = self._batch, self.position

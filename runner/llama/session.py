@@ -116,6 +116,8 @@ class PairSession:
             target_proof=arm.proof,
             draft_proof=None if draft is None else draft.proof,
             margins=[round(margin, 4) for margin in generation.margins] if cell.gamma == 0 else [],
+            target_output_rows=arm.context.output_rows,
+            draft_output_rows=None if draft is None else draft.context.output_rows,
         )
 
     def _warm_up(self, cell: Cell) -> None:
@@ -202,6 +204,8 @@ def measurement(
     draft_proof: RollbackProof | None = None,
     margins: Sequence[float] = (),
     unchecked: UncheckedCounts | None = None,
+    target_output_rows: int | None = None,
+    draft_output_rows: int | None = None,
 ) -> Measurement:
     """What a generation yielded, as it goes into the record."""
     return Measurement(
@@ -222,4 +226,6 @@ def measurement(
         margins=list(margins),
         unchecked=unchecked,
         resident_bytes=psutil.Process().memory_info().rss,
+        target_output_rows=target_output_rows,
+        draft_output_rows=draft_output_rows,
     )

@@ -245,6 +245,12 @@ FAULTS = (
     Fault("accepted tokens counted twice", "token-conservation", each(accepted_twice, speculative)),
     Fault("output cut short", "token-conservation",
           each(lambda one: with_measurement(one, tokens=one.measurement.tokens[:-8]), speculative)),
+    Fault("one arm copies every row twice", "output-rows",
+          each(lambda one: with_measurement(
+              one, target_output_rows=2 * one.measurement.target_output_rows), speculative)),
+    Fault("a draft that outputs its whole batch", "output-rows",
+          each(lambda one: with_measurement(
+              one, draft_output_rows=one.measurement.draft_output_rows + 7), speculative)),
     Fault("tokens counted twice", "identity-closes", each(twice_the_tokens, speculative)),
     Fault("more accepted than drafted", "counts-in-range",
           each(lambda one: with_cycles(one, accepted=added(one.measurement.cycles.drafted, 1)), speculative)),

@@ -110,6 +110,7 @@ def test_drafts_that_stop_early_are_clean(tmp_path: Path) -> None:
         return with_measurement(
             record, cycles=msgspec.structs.replace(cycles, drafted=drafted, draft_ns=draft_ns),
             decode_wall_ns=wall, llama_ns=record.measurement.llama_ns + sum(draft_ns) - sum(cycles.draft_ns),
+            target_output_rows=sum(drafted) + len(drafted), draft_output_rows=sum(drafted),
         )  # fmt: skip
 
     records = [hesitant(record) if record.cell.gamma else record for record in simulate(config)]

@@ -57,6 +57,13 @@ def test_every_emitted_token_is_accounted_for(runs):
         assert 0 < run.llama_ns <= run.decode_wall_ns
 
 
+def test_both_arms_copy_one_row_for_each_token_they_verify_and_drafts_one_for_each_they_propose(runs):
+    for gamma, run in runs.items():
+        drafted = sum(run.cycles.drafted)
+        assert run.target_output_rows == drafted + len(run.cycles.drafted)
+        assert run.draft_output_rows == (drafted if gamma else None)
+
+
 def test_the_strategy_is_chosen_by_the_kind_of_memory_and_proved(runs, kind):
     expected = ("trim", "trim") if kind == "llama" else ("snapshots", "checkpoint")
     for gamma in GAMMAS[1:]:

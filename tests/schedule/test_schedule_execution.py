@@ -228,6 +228,23 @@ def test_a_measurement_that_contradicts_its_cell_fails_the_run(
     assert said in record.failure.message
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ({"target_output_rows": 1000}, "the target copied 1000 rows of output for"),
+        ({"draft_output_rows": 0}, "the draft copied 0 rows of output for"),
+    ],
+)
+def test_copies_that_do_not_fit_the_cycles_fail_the_run(tmp_path: Path, rows: dict[str, int], said: str) -> None:
+    executor = FakeExecutor()
+    wrong = msgspec.structs.replace(measurement_of(SPECULATIVE, seed=1), **rows)
+    executor.answers(SPECULATIVE.order, wrong)
+    assert run_study(tmp_path, executor).failed == 1
+    [record] = attempts_at(tmp_path, SPECULATIVE.order)
+    assert record.failure is not None
+    assert said in record.failure.message
+
+
 def test_speculation_that_drafted_nothing_was_not_on(tmp_path: Path) -> None:
     executor = FakeExecutor()
     baseline = msgspec.structs.replace(
