@@ -18,6 +18,11 @@ class PausableClock:
         """Nanoseconds, pauses left out."""
         return self._now_ns() - self._paused_ns
 
+    @property
+    def paused_ns(self) -> int:
+        """What was left out so far."""
+        return self._paused_ns
+
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Leave out what happens inside."""

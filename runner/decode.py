@@ -8,6 +8,7 @@ opens the first cycle, so that every emitted token comes out of a cycle and emit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -15,6 +16,9 @@ from runner.record import Cycles
 
 Clock = Callable[[], int]
 """Monotonic nanoseconds."""
+
+UNWATCHED = nullcontext()
+"""Watches nothing."""
 
 
 class Choice(NamedTuple):
@@ -84,11 +88,19 @@ class Generation:
 
 
 def generate(
-    target: Target, drafter: Drafter, prompt: Sequence[int], *, gamma: int, n_predict: int, clock: Clock
+    target: Target,
+    drafter: Drafter,
+    prompt: Sequence[int],
+    *,
+    gamma: int,
+    n_predict: int,
+    clock: Clock,
+    watch: AbstractContextManager[object] = UNWATCHED,
 ) -> Generation:
     """Emit exactly `n_predict` greedy tokens after `prompt` (at least one token), drafting up to `gamma` a cycle.
 
-    End-of-sequence tokens are emitted like any other, so that both arms do equal work.
+    End-of-sequence tokens are emitted like any other, so that both arms do equal work. `watch` is entered after
+    the prefill and left after the last cycle; what it takes is in no time of the run.
     """
     started = clock()
     target.begin(prompt[:-1])
@@ -96,11 +108,12 @@ def generate(
     drafter.begin(prompt)
     draft_ready = clock()
     loop = _Loop(target, drafter, clock, last=prompt[-1])
-    loop_started = clock()
-    while (n_missing := n_predict - len(loop.tokens)) > 0:
-        # A cycle yields one token more than it drafts, so the budget is met exactly and nothing is cut.
-        loop.cycle(min(gamma, n_missing - 1))
-    loop_ended = clock()
+    with watch:
+        loop_started = clock()
+        while (n_missing := n_predict - len(loop.tokens)) > 0:
+            # A cycle yields one token more than it drafts, so the budget is met exactly and nothing is cut.
+            loop.cycle(min(gamma, n_missing - 1))
+        loop_ended = clock()
     return Generation(
         tokens=loop.tokens,
         margins=loop.margins,

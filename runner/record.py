@@ -196,6 +196,24 @@ class UncheckedCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Draft passes that llama.cpp executed."""
 
 
+class Energy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Millijoules that counters of the chip moved by while the decode loop ran; None: there is no such counter.
+
+    Prefill, warm-up and loading lie outside, as they do for `decode_wall_ns`. The counters know no processes:
+    what else the machine does meanwhile is in them. On Apple Silicon they are believed to be estimates, in steps
+    of 1 mJ.
+    """
+
+    cpu_mj: float | None = None
+    """All CPU cores; on Linux the whole processor package, with caches and integrated graphics."""
+    gpu_mj: float | None = None
+    gpu_sram_mj: float | None = None
+    """Has a counter of its own; whether `gpu_mj` contains it is documented nowhere, so no sum takes it in."""
+    dram_mj: float | None = None
+    ane_mj: float | None = None
+    """Neural engine; llama.cpp does not use it."""
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one executed cell yielded: everything the worker knows."""
 
@@ -227,6 +245,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     logits, or of two candidates where the device chooses (`Settings.choose_on`). None: not counted."""
     draft_output_rows: int | None = None
     """The same of the draft model: one for each drafted token. None: not counted, or no model drafted."""
+    energy: Energy | None = None
+    """Of the decode loop alone; None where nothing counts it, or where the loop's clock was stopped."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

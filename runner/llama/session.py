@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from runner.clock import PausableClock
-from runner.decode import Drafter, Generation, NoDraft, generate
+from runner.decode import UNWATCHED, Drafter, Generation, NoDraft, generate
 from runner.drafter_names import KNOWN, MODEL, DrafterSpec, drafter_spec
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
 from runner.errors import ModelError, UsageError
@@ -22,8 +23,18 @@ from runner.llama.model import Model
 from runner.llama.preflight import DRAFT, PROBE_TEXT, TARGET, Proved, prove, prove_device_choice
 from runner.llama.rollback import make_rollback
 from runner.llama.target import LlamaTarget
+from runner.machine.energy import EnergyWindow, energy_meter
 from runner.prompts import prompt_tokens
-from runner.record import Cell, Measurement, RollbackProof, Settings, Strategy, UncheckedCounts, fingerprint
+from runner.record import (
+    Cell,
+    Energy,
+    Measurement,
+    RollbackProof,
+    Settings,
+    Strategy,
+    UncheckedCounts,
+    fingerprint,
+)
 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
@@ -66,6 +77,7 @@ class PairSession:
         self._warmed: set[tuple[int, Strategy | None]] = set()
         self._idle_since_ns = 0
         self._clock = PausableClock()
+        self._meter = energy_meter()
 
     def _load_draft(self, path: Path, longest: int) -> Proved:
         model = Model(path, n_gpu_layers=self.settings.n_gpu_layers)
@@ -104,7 +116,8 @@ class PairSession:
         arm = self._arm(cell.gamma, cell.rollback)
         drafter, draft = self._drafter(cell, prompt)
         self._warm_up(cell)
-        generation = self._generate(arm, drafter, prompt, cell.gamma, cell.n_predict_tokens)
+        window = EnergyWindow(self._meter, self._clock)
+        generation = self._generate(arm, drafter, prompt, cell.gamma, cell.n_predict_tokens, watch=window)
         self._idle_since_ns = time.monotonic_ns()
         return measurement(
             generation,
@@ -118,6 +131,7 @@ class PairSession:
             margins=[round(margin, 4) for margin in generation.margins] if cell.gamma == 0 else [],
             target_output_rows=arm.context.output_rows,
             draft_output_rows=None if draft is None else draft.context.output_rows,
+            energy=window.energy,
         )
 
     def _warm_up(self, cell: Cell) -> None:
@@ -187,9 +201,18 @@ class PairSession:
         return self._generate(self._arms[0, None], NoDraft(), prompt, 0, n_tokens).tokens
 
     def _generate(
-        self, arm: _Arm, drafter: Drafter, prompt: Sequence[int], gamma: int, n_predict: int
+        self,
+        arm: _Arm,
+        drafter: Drafter,
+        prompt: Sequence[int],
+        gamma: int,
+        n_predict: int,
+        *,
+        watch: AbstractContextManager[object] = UNWATCHED,
     ) -> Generation:
-        return generate(arm.target, drafter, prompt, gamma=gamma, n_predict=n_predict, clock=self._clock)
+        return generate(
+            arm.target, drafter, prompt, gamma=gamma, n_predict=n_predict, clock=self._clock, watch=watch
+        )
 
 
 def measurement(
@@ -206,6 +229,7 @@ def measurement(
     unchecked: UncheckedCounts | None = None,
     target_output_rows: int | None = None,
     draft_output_rows: int | None = None,
+    energy: Energy | None = None,
 ) -> Measurement:
     """What a generation yielded, as it goes into the record."""
     return Measurement(
@@ -228,4 +252,5 @@ def measurement(
         resident_bytes=psutil.Process().memory_info().rss,
         target_output_rows=target_output_rows,
         draft_output_rows=draft_output_rows,
+        energy=energy,
     )
