@@ -25,6 +25,7 @@ from runner.record import (
     SCHEMA_VERSION,
     Cell,
     Cycles,
+    Energy,
     MachineState,
     Manifest,
     Measurement,
@@ -45,8 +46,9 @@ CYCLE_FIELDS = Cycles.__struct_fields__
 NS_FIELDS = tuple(name for name in CYCLE_FIELDS if name.endswith("_ns"))
 _PROOFS = ("target_proof", "draft_proof")
 _PROOF_FIELDS = tuple(f"{name}_{field}" for name in _PROOFS for field in RollbackProof.__struct_fields__)
-_LISTS = ("cycles", "tokens", "margins", *_PROOFS)
-_SCALARS = tuple(name for name in Measurement.__struct_fields__ if name not in _LISTS)
+_ENERGY_FIELDS = tuple(f"energy_{name}" for name in Energy.__struct_fields__)
+_NESTED = ("cycles", "tokens", "margins", "energy", *_PROOFS)
+_SCALARS = tuple(name for name in Measurement.__struct_fields__ if name not in _NESTED)
 _COUNTS = ("n_cycles", "drafted_tokens", "accepted_tokens", "emitted_tokens", "n_tokens", "n_margins")
 _STATE_FIELDS = MachineState.__struct_fields__
 _RECORD = (
@@ -55,6 +57,7 @@ _RECORD = (
 _NUMBERS = (
     *(name for name, kind in get_type_hints(Measurement).items() if kind in {int, float, int | None}),
     *_PROOF_FIELDS,
+    *_ENERGY_FIELDS,
     *_COUNTS,
     *NS_FIELDS,
 )
@@ -229,6 +232,7 @@ def _row(line: int, record: RunRecord, lists: RunArrays, manifest: Manifest) -> 
         row.update((name, getattr(record.measurement, name)) for name in _SCALARS)
         row.update(_sums(lists))
         row.update(_proofs(record.measurement))
+        row.update(_energy(record.measurement))
     if record.failure is not None:
         row.update(failure_kind=record.failure.kind, failure_message=record.failure.message)
     for moment, state in (("before", record.state_before), ("after", record.state_after)):
@@ -244,6 +248,12 @@ def _proofs(measurement: Measurement) -> dict[str, float]:
         if proof is not None
         for field in RollbackProof.__struct_fields__
     }
+
+
+def _energy(measurement: Measurement) -> dict[str, float | None]:
+    if measurement.energy is None:
+        return {}
+    return {f"energy_{name}": mj for name, mj in msgspec.structs.asdict(measurement.energy).items()}
 
 
 def _sums(lists: RunArrays) -> dict[str, int]:
@@ -262,7 +272,7 @@ def _sums(lists: RunArrays) -> dict[str, int]:
 
 COLUMNS = (
     "line", *_RECORD, *Cell.__struct_fields__, "target_sha256", "draft_sha256", "recomputed_run_id",
-    *_SCALARS, *_PROOF_FIELDS, *_COUNTS, *NS_FIELDS, "failure_kind", "failure_message",
+    *_SCALARS, *_PROOF_FIELDS, *_ENERGY_FIELDS, *_COUNTS, *NS_FIELDS, "failure_kind", "failure_message",
     *(f"{moment}_{name}" for moment in ("before", "after") for name in _STATE_FIELDS),
 )  # fmt: skip
 
