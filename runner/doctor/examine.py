@@ -9,6 +9,7 @@ import msgspec
 
 from runner.cells import Step
 from runner.compose import STUDIES, Design, Wish, family_of, settings_of
+from runner.doctor.energy import energy_line
 from runner.doctor.engine import engine_lines, is_apple_silicon
 from runner.doctor.hardware import hardware_lines
 from runner.doctor.line import Line, fail, ok
@@ -33,7 +34,10 @@ def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None 
     source = source or SystemSource()
     machine = wiring.machine_facts()
     state = wiring.machine_state()
-    lines = [*environment_lines(machine, state, wiring.engine_facts, wish.out or STUDIES, source)]
+    lines = [
+        *environment_lines(machine, state, wiring.engine_facts, wish.out or STUDIES, source),
+        energy_line(machine, source),
+    ]
     yield from lines
     try:
         family = family_of(wish, designed.steps, wiring)
