@@ -27,7 +27,8 @@ from analysis.stats import Caveat, Estimate
 Format = Literal["md", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("md", "csv", "json")
 Form = Literal[
-    "text", "count", "speed", "ratio", "factor", "share", "brief", "difference", "ms", "parameters", "rate", "p"
+    "text", "count", "speed", "ratio", "factor", "share", "brief", "difference", "ms", "mj", "parameters", "rate",
+    "p",
 ]  # fmt: skip
 """`brief` is a share of which Markdown shows the point only, for tables with many columns."""
 Value: TypeAlias = str | int | float | bool | Estimate | None
@@ -144,6 +145,7 @@ _FORMS: dict[Form, Callable[[float], str]] = {
     "share": lambda value: f"{100 * value:.1f}%",
     "difference": lambda value: f"{value:+.3f}",
     "ms": lambda value: f"{value:.2f}",
+    "mj": lambda value: f"{value:.1f}",
     "parameters": lambda value: f"{value / 1e9:.3g}B" if value >= 5e8 else f"{value / 1e6:.3g}M",
     "rate": lambda value: f"{value / 1e9:.1f} GB/s",
     "brief": lambda value: f"{100 * value:.1f}%",

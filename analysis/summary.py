@@ -1,6 +1,7 @@
 """Rows of figures behind every table, from a study or from what was published, under the same keys.
 
-Baselines: model, role, active_parameters, total_parameters, tok_s, read_bytes_per_s, n_runs, n_failed.
+Baselines: model, role, active_parameters, total_parameters, tok_s, read_bytes_per_s, mj_per_token, n_runs,
+n_failed.
 Speculative: suite, target, draft, gamma, tok_s, speedup, acceptance, tau, n_runs, n_identical, n_near_ties,
 n_broken, n_failed.
 Sweep: n_prompt_tokens and baseline_tok_s on top. A figure is an `Estimate` where it was measured, a number where
@@ -16,6 +17,7 @@ import pandas as pd
 
 from analysis.accounting import with_rates
 from analysis.configurations import SWEEP_SUITE, Configuration
+from analysis.energy import mean_mj_per_token
 from analysis.load import Study, completed, measured
 from analysis.published import PublishedStudy, SpeculativeRow
 from analysis.render import Row, Value
@@ -153,6 +155,7 @@ def _baseline(facts: ModelFacts, suite: str, group: pd.DataFrame) -> dict[str, V
         "active_parameters": facts.active_parameters, "total_parameters": facts.parameters,
         "total_bytes": facts.size_bytes, "tok_s": speed,
         "read_bytes_per_s": speed.point * facts.bytes_per_token if speed else None,
+        "mj_per_token": mean_mj_per_token(done),
         "n_runs": len(group), "n_failed": len(group) - len(done),
     }  # fmt: skip
 

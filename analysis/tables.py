@@ -1,15 +1,17 @@
 """The four tables of the published study, in its layout: from a study, a foreign log, or the published figures.
 
 Columns that the source is silent about are left out; what it counts on top (τ, verdicts, failures) stands on the
-right. Layout: seed 003.
+right. A study that counted energy has a fifth table. Layout: seed 003.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analysis.configurations import Configuration, configurations, doubts
+from analysis.energy import NOTE, energy_rows
 from analysis.foreign import ForeignLog
 from analysis.foreign_summary import foreign_baseline_rows, foreign_rows
 from analysis.load import Study
@@ -30,8 +32,8 @@ from runner.errors import DataError
 _BASELINE = (
     Column("model", "Model"), Column("suite", "Suite"), Column("active_parameters", "Active", "parameters"),
     Column("total_parameters", "Total", "parameters"), Column("tok_s", "tok/s", "speed"),
-    Column("read_bytes_per_s", "Weights read", "rate"), Column("n_runs", "Runs", "count"),
-    Column("n_failed", "Failed", "count"),
+    Column("read_bytes_per_s", "Weights read", "rate"), Column("mj_per_token", "mJ/token", "mj"),
+    Column("n_runs", "Runs", "count"), Column("n_failed", "Failed", "count"),
 )  # fmt: skip
 _FIGURES = (
     Column("tok_s", "tok/s", "speed"), Column("speedup", "Speedup", "ratio"),
@@ -52,6 +54,13 @@ _LENGTH = (
     Column("n_prompt_tokens", "Prompt tokens", "count"),
     Column("baseline_tok_s", "Baseline tok/s", "speed"),
 )
+_ENERGY = (
+    Column("mj_per_token", "mJ/token", "mj"), Column("cpu_mj_per_token", "of it CPU", "mj"),
+    Column("gpu_mj_per_token", "of it GPU", "mj"), Column("dram_mj_per_token", "of it memory", "mj"),
+    Column("ane_mj_per_token", "of it neural engine", "mj"),
+    Column("baseline_mj_per_token", "Baseline mJ/token", "mj"), Column("energy_ratio", "Over baseline", "ratio"),
+    Column("n_runs", "Runs", "count"),
+)  # fmt: skip
 SYNTHETIC_NOTE = "This family measures llama.cpp on this machine, not Qwen3.5: its models are built, not trained."
 
 
@@ -65,6 +74,7 @@ def study_tables(study: Study) -> Document:
         _speculative(speculative_rows(found)),
         _drafts(draft_rows(found)),
         _sweep(sweep_rows(study, found)),
+        _energy(energy_rows(study, found)),
     )
     return Document(study.name, tuple(one for one in tables if one.rows), study_notes(study, found))
 
@@ -171,6 +181,11 @@ def _sweep(rows: Sequence[Row]) -> Table:
     return table(
         "prompt-sweep", "Prompt length", (*what, *_LENGTH, *_FIGURES, *_without(_COUNTS, "n_runs")), rows
     )
+
+
+def _energy(rows: Sequence[Row]) -> Table:
+    what = _WHAT if _repeats(rows, ("target", "draft", "gamma")) else _without(_WHAT, "suite")
+    return replace(table("energy", "Energy per token", (*what, *_ENERGY), rows), notes=(NOTE,))
 
 
 def _repeats(rows: Sequence[Row], keys: Sequence[str]) -> bool:

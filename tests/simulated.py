@@ -27,6 +27,7 @@ from runner.record import (
     NO_DRAFT,
     Cell,
     Cycles,
+    Energy,
     EngineFacts,
     MachineFacts,
     MachineState,
@@ -125,6 +126,8 @@ class Config:
     """Standard deviation of ln(time) per run; half of it again per block, shared by its runs."""
     reference_every: int = 0
     """A reference run after every so many comparisons; 0: none."""
+    power_w: Callable[[Cell], Mapping[str, float]] | None = None
+    """Watts of each counter of `Energy` (`gpu`, ...) while a cell decodes; None: nothing counts."""
 
 
 def cells(config: Config) -> list[Cell]:
@@ -265,18 +268,27 @@ def _measurement(config: Config, cell: Cell, order: int) -> Measurement:
     llama_ns = sum(map(sum, (cycles.draft_ns, cycles.verify_ns, cycles.rollback_ns, cycles.sample_ns)))
     n_prompt = PROMPT_TOKENS.get(cell.prompt) or int(cell.prompt.rpartition("-")[2])
     speculative = cell.gamma > 0
+    wall_ns = llama_ns + round(config.python_ms * 1e6) * len(cycles.drafted)
     return Measurement(
         n_prompt_tokens=n_prompt, prompt_tokens_sha256=fingerprint("tokens", cell.prompt),
         target_rollback="snapshots" if speculative else "none",
         draft_rollback="checkpoint" if speculative else "none", n_rs_seq=cell.gamma,
         prefill_tokens=n_prompt - 1, prefill_target_ns=n_prompt * 10**6,
         prefill_draft_ns=n_prompt * 10**5 * speculative,
-        decode_wall_ns=llama_ns + round(config.python_ms * 1e6) * len(cycles.drafted), llama_ns=llama_ns,
+        decode_wall_ns=wall_ns, llama_ns=llama_ns,
         target_proof=PROOF if speculative else None, draft_proof=PROOF if speculative else None,
         cycles=cycles, tokens=tokens, margins=[] if speculative else margins, resident_bytes=GIB,
         target_output_rows=sum(cycles.drafted) + len(cycles.drafted),
         draft_output_rows=sum(cycles.drafted) if speculative else None,
+        energy=_energy(config, cell, wall_ns),
     )  # fmt: skip
+
+
+def _energy(config: Config, cell: Cell, wall_ns: int) -> Energy | None:
+    """A watt is a millijoule a millisecond; counters move in whole millijoules."""
+    if config.power_w is None:
+        return None
+    return Energy(**{f"{name}_mj": round(watts * wall_ns / 1e6) for name, watts in config.power_w(cell).items()})
 
 
 def greedy_text(seed: int, target: str, prompt: str, n_tokens: int) -> tuple[list[int], list[float]]:

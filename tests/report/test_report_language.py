@@ -17,7 +17,8 @@ from tests.report.reading import read
 PACKAGE = Path(analysis.__file__).parent
 SPEAKERS = (
     *sorted((PACKAGE / "audit").glob("*.py")), *sorted(PACKAGE.glob("claims*.py")), PACKAGE / "causes.py",
-    PACKAGE / "compare_figures.py", PACKAGE / "configurations.py", PACKAGE / "reproduction.py",
+    PACKAGE / "compare_figures.py", PACKAGE / "configurations.py", PACKAGE / "energy.py",
+    PACKAGE / "reproduction.py",
     PACKAGE / "report" / "answer.py", PACKAGE / "report" / "trust.py", PACKAGE / "report" / "sections.py",
     PACKAGE / "plots" / "catalogue.py", *sorted((PACKAGE / "experiments").glob("*.py")),
 )  # fmt: skip
