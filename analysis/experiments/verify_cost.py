@@ -66,11 +66,6 @@ class CostCurve:
         return next((size for size, step in zip(sizes, steps, strict=False) if step < NEARLY_FREE), None)
 
 
-def cost_curves(study: Study) -> dict[str, CostCurve]:
-    """Target -> its longest curve, for every target that was swept; empty when none was."""
-    return {target: curve for (target, _), curve in sorted(cost_curves_by_gamma(study).items())}
-
-
 def cost_curves_by_gamma(study: Study) -> dict[tuple[str, int], CostCurve]:
     """(target, γ) -> curve up to γ + 1 tokens.
 
@@ -83,6 +78,12 @@ def cost_curves_by_gamma(study: Study) -> dict[tuple[str, int], CostCurve]:
         (target, gamma): _curve(target, study, swept[(swept["target"] == target) & (swept["gamma"] == gamma)])
         for target, gamma in keys
     }
+
+
+def fitting_curve(curves: Mapping[tuple[str, int], CostCurve], target: str, n_tokens: int) -> CostCurve | None:
+    """The curve of the smallest swept γ that verifies `n_tokens` at once, or None when no γ is large enough."""
+    gammas = [gamma for swept, gamma in curves if swept == target and gamma + 1 >= n_tokens]
+    return curves[target, min(gammas)] if gammas else None
 
 
 def _curve(target: str, study: Study, runs: pd.DataFrame) -> CostCurve:
@@ -117,13 +118,18 @@ def break_even_acceptance(cost: float, gamma: int) -> float:
 
 def verify_cost_document(study: Study) -> Document:
     """The tables of the suite. Raises DataError when it was not run."""
-    curves = cost_curves(study)
+    curves = cost_curves_by_gamma(study)
     if not curves:
         raise DataError(f"{study.name}: no batch size was swept; run `python -m runner suite {SUITE}`")
     return Document(study.name, (_cost_table(curves), _break_even_table(study, curves)))
 
 
-def _cost_table(curves: Mapping[str, CostCurve]) -> Table:
+def _targets(curves: Mapping[tuple[str, int], CostCurve]) -> dict[str, CostCurve]:
+    """Target -> its longest curve."""
+    return {target: curve for (target, _), curve in sorted(curves.items())}
+
+
+def _cost_table(curves: Mapping[tuple[str, int], CostCurve]) -> Table:
     columns = (
         Column("target", "Target"),
         Column("t1_ms", "t₁", "ms"),
@@ -132,23 +138,25 @@ def _cost_table(curves: Mapping[str, CostCurve]) -> Table:
     )
     notes = (
         "v(n) is the time of one pass over n tokens divided by the baseline's time per token.",
-        f"Nearly free: one more token adds less than {NEARLY_FREE:.0%} of t₁ (monotone fit); empty: nowhere.",
+        "Each n in the context of the smallest swept γ that verifies it: more snapshots make a context slower.",
+        f"Nearly free: one more token adds less than {NEARLY_FREE:.0%} of t₁, at the largest γ; empty: nowhere.",
     )
     return Table("verify-cost", "Cost of one pass over n tokens", columns, tuple(_cost_rows(curves)), notes)
 
 
-def _cost_rows(curves: Mapping[str, CostCurve]) -> Iterator[Row]:
-    for curve in curves.values():
-        shown = {f"v{size}": curve.estimate(size) for size in SHOWN if size in curve.samples}
+def _cost_rows(curves: Mapping[tuple[str, int], CostCurve]) -> Iterator[Row]:
+    for target, longest in _targets(curves).items():
+        fitting = ((size, fitting_curve(curves, target, size)) for size in SHOWN)
+        shown = {f"v{size}": one.estimate(size) for size, one in fitting if one and size in one.samples}
         yield {
-            "target": curve.target,
-            "t1_ms": curve.t1_ms,
+            "target": target,
+            "t1_ms": longest.t1_ms,
             **shown,
-            "free_from": curve.nearly_free_from(),
+            "free_from": longest.nearly_free_from(),
         }
 
 
-def _break_even_table(study: Study, curves: Mapping[str, CostCurve]) -> Table:
+def _break_even_table(study: Study, curves: Mapping[tuple[str, int], CostCurve]) -> Table:
     columns = (
         Column("target", "Target"),
         Column("draft", "Draft"),
@@ -158,21 +166,24 @@ def _break_even_table(study: Study, curves: Mapping[str, CostCurve]) -> Table:
     )
     notes = (
         "Break-even: the per-token acceptance at which speculation is as fast as the baseline.",
+        "Each γ in its own context. Drafts: every smaller model that was swept, at its own t₁ per drafted token.",
         "Rollback and sampling are not counted. Empty: not even full acceptance would do.",
     )
     rows = tuple(_break_even_rows(study, curves))
     return Table("break-even", "Acceptance that speculation needs to break even", columns, rows, notes)
 
 
-def _break_even_rows(study: Study, curves: Mapping[str, CostCurve]) -> Iterator[Row]:
-    for curve in curves.values():
-        for draft in curves.values():
-            if study.model(draft.target).parameters >= study.model(curve.target).parameters:
+def _break_even_rows(study: Study, curves: Mapping[tuple[str, int], CostCurve]) -> Iterator[Row]:
+    targets = _targets(curves)
+    for target, alone in targets.items():
+        for draft, drafting in targets.items():
+            if study.model(draft).parameters >= study.model(target).parameters:
                 continue
-            ratio = draft.t1_ms / curve.t1_ms
-            row: dict[str, float | str] = {"target": curve.target, "draft": draft.target, "draft_ratio": ratio}
+            ratio = drafting.t1_ms / alone.t1_ms
+            row: dict[str, float | str] = {"target": target, "draft": draft, "draft_ratio": ratio}
             for gamma in GAMMAS:
-                verify = float(curve.at(np.array([gamma + 1.0]))[0])
-                row[f"free{gamma}"] = break_even_acceptance(verify, gamma)
-                row[f"paid{gamma}"] = break_even_acceptance(verify + gamma * ratio, gamma)
+                if (curve := fitting_curve(curves, target, gamma + 1)) is not None:
+                    verify = float(curve.at(np.array([gamma + 1.0]))[0])
+                    row[f"free{gamma}"] = break_even_acceptance(verify, gamma)
+                    row[f"paid{gamma}"] = break_even_acceptance(verify + gamma * ratio, gamma)
             yield {key: None if value != value else value for key, value in row.items()}  # noqa: PLR0124

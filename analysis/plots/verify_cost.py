@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.configurations import Configuration
-from analysis.experiments.verify_cost import cost_curves
+from analysis.experiments.verify_cost import cost_curves_by_gamma, fitting_curve
 from analysis.load import FloatArray, Study
 from analysis.moesd.theory import experts_loaded
 from analysis.plots.style import MARKERS, QUIET, SERIES, finish, legend_below, panels, points, whole_numbers
@@ -52,11 +52,16 @@ class _Cost:
 
 
 def _costs(subject: Subject) -> Iterator[_Cost]:
-    """Every size of the targets that were swept; without a sweep, one point per main configuration."""
-    curves = cost_curves(subject.study)
-    for curve in curves.values():
-        sizes = sorted(curve.samples)
-        yield _Cost(curve.target, curve.t1_ms, {float(size): curve.estimate(size) for size in sizes})
+    """Every size of the targets that were swept, each in the smallest context that verifies it.
+
+    Without a sweep, one point per main configuration.
+    """
+    curves = cost_curves_by_gamma(subject.study)
+    for target in dict.fromkeys(target for target, _ in curves):
+        longest = max(gamma for swept, gamma in curves if swept == target)
+        found = ((size, fitting_curve(curves, target, size)) for size in range(1, longest + 2))
+        sizes = {float(size): curve.estimate(size) for size, curve in found if curve and size in curve.samples}
+        yield _Cost(target, curves[target, longest].t1_ms, sizes)
     for target in () if curves else subject.targets:
         mine = [one for one in subject.main if one.target == target]
         t1_ms = float(np.mean(np.concatenate([one.column("t1_ms") for one in mine])))

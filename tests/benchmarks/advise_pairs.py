@@ -183,7 +183,7 @@ def verdict(advice: Advice, swept: Swept) -> dict[str, object]:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--pair", "names", multiple=True, type=click.Choice(list(PAIRS)))
 @click.option("--clock", type=click.Choice(["cpu", "wall"]), default="cpu")
-@click.option("--blocks", default=5)
+@click.option("--blocks", default=6)
 def main(folder: Path, names: tuple[str, ...], clock: str, blocks: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = CPU_CLOCK if clock == "cpu" else COMMAND

@@ -15,9 +15,9 @@ from analysis.experiments.phantom import phantom_document
 from analysis.experiments.rollback import rollback_document
 from analysis.experiments.verify_cost import (
     break_even_acceptance,
-    cost_curves,
     cost_curves_by_gamma,
     expected_tokens,
+    fitting_curve,
     verify_cost_document,
 )
 from analysis.load import load_study
@@ -101,32 +101,81 @@ def sweep_records():
     return records
 
 
+def snapshots_slow(records, factor_of):
+    """The sweeps as if each kept snapshot slowed every pass of its context."""
+    slowed = []
+    for one in records:
+        cycles, factor = one.measurement.cycles, factor_of(one.cell.gamma)
+        verify_ns = [round(ns * factor) for ns in cycles.verify_ns]
+        measured = msgspec.structs.replace(
+            one.measurement, cycles=msgspec.structs.replace(cycles, verify_ns=verify_ns),
+            decode_wall_ns=one.measurement.decode_wall_ns + sum(verify_ns) - sum(cycles.verify_ns),
+        )  # fmt: skip
+        slowed.append(msgspec.structs.replace(one, measurement=measured))
+    return slowed
+
+
+def slowdown(gamma: int) -> float:
+    return 1 + gamma / 32
+
+
 def test_the_cost_curve_is_the_one_that_was_simulated(tmp_path, sweep_records):
-    curve = cost_curves(study_of(tmp_path, sweep_records))["moe-q4"]
+    curve = cost_curves_by_gamma(study_of(tmp_path, sweep_records))["moe-q4", 32]
     assert set(curve.samples) == set(range(1, 34))
     for size in (1, 2, 5, 9, 17, 33):
         assert curve.estimate(size).point == pytest.approx(cost_of(size), rel=1e-3)
     assert curve.at(np.array([4.5]))[0] == pytest.approx((cost_of(4) + cost_of(5)) / 2, rel=1e-3)
 
 
-def test_every_gamma_has_a_curve_of_its_own_and_the_longest_speaks_for_the_target(tmp_path, sweep_records):
-    study = study_of(tmp_path, sweep_records)
-    assert {key: max(curve.samples) for key, curve in cost_curves_by_gamma(study).items()} == {
+def test_every_gamma_has_a_curve_of_its_own(tmp_path, sweep_records):
+    curves = cost_curves_by_gamma(study_of(tmp_path, sweep_records))
+    assert {key: max(curve.samples) for key, curve in curves.items()} == {
         ("moe-q4", 4): 5,
         ("moe-q4", 8): 9,
         ("moe-q4", 32): 33,
     }
-    assert max(cost_curves(study)["moe-q4"].samples) == 33
+
+
+@pytest.mark.parametrize(("n_tokens", "gamma"), [(1, 4), (5, 4), (6, 8), (9, 8), (10, 32), (33, 32)])
+def test_a_pass_is_read_off_the_smallest_context_that_verifies_it(tmp_path, sweep_records, n_tokens, gamma):
+    curves = cost_curves_by_gamma(study_of(tmp_path, sweep_records))
+    assert fitting_curve(curves, "moe-q4", n_tokens) is curves["moe-q4", gamma]
+
+
+def test_a_pass_that_no_context_verifies_has_no_curve(tmp_path, sweep_records):
+    curves = cost_curves_by_gamma(study_of(tmp_path, sweep_records))
+    assert fitting_curve(curves, "moe-q4", 34) is None
+    assert fitting_curve(curves, "dense-4b", 2) is None
 
 
 def test_the_first_nearly_free_token_is_found(tmp_path, sweep_records):
-    assert cost_curves(study_of(tmp_path, sweep_records))["moe-q4"].nearly_free_from() == 9
+    curves = cost_curves_by_gamma(study_of(tmp_path, sweep_records))
+    assert curves["moe-q4", 32].nearly_free_from() == 9
 
 
-def test_the_document_shows_the_curve(tmp_path, sweep_records):
-    table = verify_cost_document(study_of(tmp_path, sweep_records)).tables[0]
-    assert table.rows[0]["target"] == "moe-q4"
-    assert table.rows[0]["free_from"] == 9
+def test_the_table_shows_each_size_in_the_context_that_speculation_has_for_it(tmp_path, sweep_records):
+    study = study_of(tmp_path, snapshots_slow(sweep_records, slowdown))
+    row = verify_cost_document(study).tables[0].rows[0]
+    assert (row["target"], row["free_from"]) == ("moe-q4", 9)
+    shown = {size: row[f"v{size}"].point for size in (2, 5, 9, 17, 33)}
+    gamma_of = {2: 4, 5: 4, 9: 8, 17: 32, 33: 32}
+    for size, found in shown.items():
+        assert found == pytest.approx(cost_of(size) * slowdown(gamma_of[size]), rel=1e-3)
+
+
+def test_break_even_takes_each_gamma_from_its_own_context(tmp_path, sweep_records):
+    smaller = []
+    for order, one in enumerate(sweep_records):
+        cell = msgspec.structs.replace(one.cell, target="dense-0.8b")
+        sha = {"run_id": f"{order:016x}", "target_sha256": SHA["dense-0.8b"]}
+        smaller.append(msgspec.structs.replace(one, cell=cell, **sha))
+    study = study_of(tmp_path, snapshots_slow([*sweep_records, *smaller], slowdown))
+    (row,) = verify_cost_document(study).tables[1].rows
+    assert (row["target"], row["draft"], row["draft_ratio"]) == ("moe-q4", "dense-0.8b", pytest.approx(1.0))
+    for gamma in (4, 8):
+        verify = cost_of(gamma + 1) * slowdown(gamma)
+        assert row[f"free{gamma}"] == pytest.approx(break_even_acceptance(verify, gamma), rel=1e-2)
+        assert row[f"paid{gamma}"] is None, "a draft as slow as its target never pays"
 
 
 @given(st.floats(0.01, 0.99), st.integers(1, 32))
