@@ -47,8 +47,10 @@ def _row(study: Study, one: Configuration) -> Row | None:
     speculative, plain = one.pairs[both], plain[both]
     counters = _shared(speculative, plain)
     spent, before = _mj_per_token(speculative, counters), _mj_per_token(plain, counters)
-    if not counters or not (spent > 0).all() or not (before > 0).all():
+    moved = (spent > 0) & (before > 0)
+    if not moved.any():
         return None
+    speculative, spent, before = speculative[moved], spent[moved], before[moved]
     prompts = list(speculative["prompt"])
     row: dict[str, Value] = {
         "suite": one.suite, "target": one.target, "draft": one.draft, "gamma": one.gamma,

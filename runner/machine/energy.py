@@ -51,7 +51,8 @@ class EnergyWindow:
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._paused_ns = attempt(self._begin)
+        if (meter := self._meter) is not None:
+            self._paused_ns = attempt(lambda: self._begin(meter))
         return self
 
     def __exit__(
@@ -64,13 +65,15 @@ class EnergyWindow:
         if energy is not None and kind is None and self._clock.paused_ns == self._paused_ns:
             self.energy = _plausible(energy)
 
-    def _begin(self) -> int:
-        assert self._meter is not None
-        self._meter.begin()
+    def _begin(self, meter: EnergyMeter) -> int:
+        meter.begin()
         return self._clock.paused_ns
 
 
 def _plausible(energy: Energy) -> Energy | None:
-    """Without counters that ran backwards, as after a reset; None when nothing is left."""
-    counted = {name: mj for name, mj in msgspec.structs.asdict(energy).items() if mj is not None and mj >= 0}
-    return Energy(**counted) if counted else None
+    """None where a counter ran backwards, as after a reset, and where nothing was counted.
+
+    A run without one of its counters would shrink the sum of every run that it is averaged with.
+    """
+    counted = [mj for mj in msgspec.structs.asdict(energy).values() if mj is not None]
+    return energy if counted and min(counted) >= 0 else None

@@ -56,6 +56,20 @@ def test_the_tables_are_those_of_the_golden_file(study, form):
     check_golden(f"energy.{form}", render(Document("simulated", kept), form))
 
 
+def test_a_run_whose_counters_stood_still_is_left_out_alone(tmp_path):
+    still = {f"{name}_mj": 0.0 for name in SUMMANDS}
+
+    def spoiled(record):
+        first = record.cell.gamma == 4 and record.cell.block == 1 and record.cell.prompt == "code"
+        return with_counters(record, **still) if first else record
+
+    whole, rows = changed(tmp_path / "whole", lambda record: record), changed(tmp_path / "still", spoiled)
+    assert len(rows) == len(whole)
+    n_runs = {(row["target"], row["gamma"]): row["n_runs"] for row in whole}
+    lost = {key: n_runs[key] - row["n_runs"] for row in rows if (key := (row["target"], row["gamma"]))}
+    assert {gamma: n for (_, gamma), n in lost.items()} == {4: 1, 8: 0, 16: 0}
+
+
 def test_a_study_that_counted_no_energy_says_nothing_of_it(tmp_path):
     document = study_tables(load_study(honest_study(tmp_path / "plain", but(CONFIG, power_w=None))))
     assert [table.name for table in document.tables] == ["baseline", "speculative"]
