@@ -8,7 +8,6 @@ logits any more, and it is used in both arms of a comparison or in none (`Settin
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
 from typing import Any
 
 import llama_cpp
@@ -34,6 +33,7 @@ class DeviceChoice:
     def __init__(self, handle: Any, n_vocab: int) -> None:
         self._handle = handle
         self._n_vocab = n_vocab
+        self._views: dict[tuple[int, int], NDArray[Any]] = {}
         self._chain = llama_cpp.llama_sampler_chain_init(llama_cpp.llama_sampler_chain_default_params())
         llama_cpp.llama_sampler_chain_add(self._chain, llama_cpp.llama_sampler_init_top_k(_KEPT))
         if not llama_cpp.llama_set_sampler(handle, 0, self._chain):
@@ -45,13 +45,13 @@ class DeviceChoice:
     def choose(self, n_rows: int) -> Choice:
         """Top token and top-1 minus top-2 logit of the last pass's `n_rows` outputs.
 
-        Equal logits go to the lower token, as numpy's argmax decides. Raises EngineError when the device kept
+        Equal logits go to the lower of the two tokens that were kept. Raises EngineError when the device kept
         another number of candidates: the sampler runs somewhere else.
         """
-        ids = self._rows(llama_cpp.llama_get_sampled_candidates_ith, n_rows)
-        logits = self._rows(llama_cpp.llama_get_sampled_logits_ith, n_rows)
-        if ids is None or logits is None or self._n_kept(n_rows) != {_KEPT}:
+        if llama_cpp.llama_get_sampled_candidates_count_ith(self._handle, -n_rows) != _KEPT:
             raise EngineError(f"this device keeps no candidates for a choice: {_REMEDY}", log_tail=log_tail())
+        ids = self._rows(llama_cpp.llama_get_sampled_candidates_ith(self._handle, -n_rows), n_rows)
+        logits = self._rows(llama_cpp.llama_get_sampled_logits_ith(self._handle, -n_rows), n_rows)
         tokens: list[int] = []
         margins: list[float] = []
         for (one, other), (logit, rival) in zip(ids.tolist(), logits.tolist(), strict=True):
@@ -64,16 +64,10 @@ class DeviceChoice:
         """Free the sampler; the context must be freed before, for it keeps a pointer."""
         llama_cpp.llama_sampler_free(self._chain)
 
-    def _rows(self, get: Callable[..., Any], n_rows: int) -> NDArray[Any] | None:
-        # Rows lie n_vocab apart in one buffer; counted from the end, the first is -n_rows.
-        address = get(self._handle, -n_rows)
-        if not address:
-            return None
-        rows: NDArray[Any] = np.ctypeslib.as_array(address, shape=(n_rows, self._n_vocab))
-        return rows[:, :_KEPT]
-
-    def _n_kept(self, n_rows: int) -> set[int]:
-        return {
-            int(llama_cpp.llama_get_sampled_candidates_count_ith(self._handle, ctypes.c_int32(row - n_rows)))
-            for row in range(n_rows)
-        }
+    def _rows(self, address: Any, n_rows: int) -> NDArray[Any]:
+        """The kept values of each row; rows lie n_vocab apart in one buffer, and wrapping it is what costs."""
+        key = (ctypes.addressof(address.contents), n_rows)
+        if key not in self._views:
+            rows = np.ctypeslib.as_array(address, shape=(n_rows, self._n_vocab))
+            self._views[key] = rows[:, :_KEPT]
+        return self._views[key]

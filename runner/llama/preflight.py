@@ -36,7 +36,6 @@ PROBE_TEXT = (
     "the herons were back, and the village downstream had not been flooded once."
 )
 _PROMPT_TOKENS = 16
-_CHOSEN_ROWS = (1, 2, 17)
 _SAME_MARGIN_LOGITS = 1e-3
 
 Logits = NDArray[np.float32]
@@ -85,14 +84,16 @@ def prove(
     raise no_strategy(reference.model, tried)
 
 
-def prove_device_choice(context: Context) -> None:
+def prove_device_choice(context: Context, *, most_rows: int) -> None:
     """Let `context` choose on the device from now on, once it chose the same tokens there as the host.
 
-    Raises EngineError when the device cannot choose, or chooses otherwise.
+    Tried on passes with one output, two, and `most_rows`, as many as its loop will ask for. Raises EngineError
+    when the device cannot choose, or chooses otherwise.
     """
-    on_host = _probe_choices(context)
+    sizes = sorted({1, min(2, most_rows), most_rows})
+    on_host = _probe_choices(context, sizes)
     context.choose_on_device()
-    for (tokens, margins), (theirs, their_margins) in zip(on_host, _probe_choices(context), strict=True):
+    for (tokens, margins), (theirs, their_margins) in zip(on_host, _probe_choices(context, sizes), strict=True):
         if tokens != theirs or not np.allclose(margins, their_margins, atol=_SAME_MARGIN_LOGITS):
             raise EngineError(
                 f"{context.model.name}: the device chose tokens {theirs} where the host chose {tokens}, "
@@ -100,11 +101,11 @@ def prove_device_choice(context: Context) -> None:
             )
 
 
-def _probe_choices(context: Context) -> list[Choice]:
-    """Choices at the end of each probe batch: one token, and as many as a draft and its target may verify."""
-    text = _probe_tokens(context, _PROMPT_TOKENS + max(_CHOSEN_ROWS))
+def _probe_choices(context: Context, sizes: Sequence[int]) -> list[Choice]:
+    """Choices at each token of batches of these sizes."""
+    text = _probe_tokens(context, _PROMPT_TOKENS + max(sizes))
     found = []
-    for n_rows in _CHOSEN_ROWS:
+    for n_rows in sizes:
         context.begin(text[:_PROMPT_TOKENS])
         context.decode(text[_PROMPT_TOKENS : _PROMPT_TOKENS + n_rows], n_outputs=n_rows)
         found.append(context.choose(n_rows))

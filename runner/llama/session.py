@@ -64,7 +64,7 @@ class PairSession:
         baseline = Context(self.model, settings)
         # A proof looks at logits, which a context that chooses on the device does not hand out.
         self._reference = Context(self.model, settings) if settings.chooses_on_device else baseline
-        self._settle_choice(baseline)
+        self._settle_choice(baseline, gamma=0)
         self._arms: dict[tuple[int, Strategy | None], _Arm] = {
             (0, None): _Arm(LlamaTarget(baseline, make_rollback("trim")), baseline, "none", None)
         }
@@ -91,20 +91,20 @@ class PairSession:
             proved = prove(DRAFT, reference, self.settings, gamma=longest)
         finally:
             reference.close()
-        self._settle_choice(proved.context)
+        self._settle_choice(proved.context, gamma=0)
         return proved
 
-    def _settle_choice(self, context: Context) -> None:
-        """Let a context choose where the study's settings say."""
+    def _settle_choice(self, context: Context, *, gamma: int) -> None:
+        """Let a context that verifies up to `gamma` drafted tokens choose where the study's settings say."""
         if self.settings.chooses_on_device:
-            prove_device_choice(context)
+            prove_device_choice(context, most_rows=gamma + 1)
 
     def _arm(self, gamma: int, rollback: Strategy | None) -> _Arm:
         """The target context for `gamma`, proved on first use; `rollback` narrows what may be tried."""
         key = (gamma, rollback)
         if key not in self._arms:
             proved = prove(TARGET, self._reference, self.settings, gamma=gamma, only=rollback)
-            self._settle_choice(proved.context)
+            self._settle_choice(proved.context, gamma=gamma)
             target = LlamaTarget(proved.context, proved.rollback)
             self._arms[key] = _Arm(target, proved.context, proved.rollback.name, proved.proof)
         return self._arms[key]

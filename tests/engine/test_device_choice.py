@@ -62,8 +62,19 @@ def test_outputs_at_the_end_of_a_longer_batch_are_chosen_from(context):
     assert context.choose(3).tokens == on_host.tokens
 
 
+@pytest.mark.parametrize("most_rows", [1, 2, 17, 32])
+def test_the_proof_tries_as_many_outputs_as_the_loop_will_ask_for(context, monkeypatch, most_rows):
+    asked = []
+    honest = device_choice.DeviceChoice.choose
+    monkeypatch.setattr(
+        device_choice.DeviceChoice, "choose", lambda self, n_rows: asked.append(n_rows) or honest(self, n_rows)
+    )
+    preflight.prove_device_choice(context, most_rows=most_rows)
+    assert asked == sorted({1, min(2, most_rows), most_rows})
+
+
 def test_the_proof_attaches_the_device_and_leaves_it_attached(context):
-    preflight.prove_device_choice(context)
+    preflight.prove_device_choice(context, most_rows=17)
     context.begin([1, 2, 3])
     context.decode([4], n_outputs=1)
     assert len(context.choose(1).tokens) == 1
@@ -108,7 +119,7 @@ def test_a_device_that_chooses_otherwise_is_refused(context, monkeypatch):
 
     monkeypatch.setattr(device_choice.DeviceChoice, "choose", one_off)
     with pytest.raises(EngineError, match=r"the device chose tokens .* leave --choose-on device out"):
-        preflight.prove_device_choice(context)
+        preflight.prove_device_choice(context, most_rows=17)
 
 
 def test_a_device_whose_margins_differ_is_refused(context, monkeypatch):
@@ -120,7 +131,7 @@ def test_a_device_whose_margins_differ_is_refused(context, monkeypatch):
 
     monkeypatch.setattr(device_choice.DeviceChoice, "choose", generous)
     with pytest.raises(EngineError, match="margins"):
-        preflight.prove_device_choice(context)
+        preflight.prove_device_choice(context, most_rows=17)
 
 
 def test_a_refused_sampler_says_what_to_do(context, monkeypatch):
@@ -143,9 +154,8 @@ def test_equal_logits_go_to_the_lower_token_as_on_the_host(context, monkeypatch,
     context.choose_on_device()
     context.begin([1, 2])
     context.decode([3], n_outputs=1)
-    rows = {True: np.array([ids]), False: np.array([[2.5, 2.5]])}
-    is_ids = device_choice.llama_cpp.llama_get_sampled_candidates_ith
-    monkeypatch.setattr(context._device, "_rows", lambda get, _n: rows[get is is_ids])
+    answers = iter([np.array([ids]), np.array([[2.5, 2.5]])])
+    monkeypatch.setattr(context._device, "_rows", lambda _address, _n: next(answers))
     assert context.choose(1) == Choice([token], [0.0])
 
 
