@@ -15,7 +15,9 @@ from analysis.render import FORMATS, Format, render
 
 @click.command()
 @click.argument("source")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="md", show_default=True, help="How to print."
+)
 def claims(source: str, form: Format) -> None:
     """Judge each published finding by the figures of SOURCE: `published`, or a study's folder."""
     published = source == "published"

@@ -14,7 +14,9 @@ from runner.errors import UsageError
 
 @click.command()
 @click.argument("source")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="md", show_default=True, help="How to print."
+)
 @click.option("--map", "columns", multiple=True, metavar="THEIRS=OURS", help="Name a column of a foreign CSV.")
 @click.option("--marked", is_flag=True, help="Judge the runs that a study marked as wrong on purpose.")
 @click.pass_context

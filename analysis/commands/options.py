@@ -14,7 +14,9 @@ FINDINGS_STATUS = 1
 
 def with_format(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--format md|csv|json`, passed as `form`."""
-    return click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)(command)
+    return click.option(
+        "--format", "form", type=click.Choice(FORMATS), default="md", show_default=True, help="How to print."
+    )(command)
 
 
 def with_map(command: Callable[..., None]) -> Callable[..., None]:

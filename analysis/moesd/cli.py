@@ -45,7 +45,9 @@ def moesd() -> None:
 
 def _data_options(command: _Command) -> _Command:
     for decorate in (
-        click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True),
+        click.option(
+            "--format", "form", type=click.Choice(FORMATS), default="md", show_default=True, help="How to print."
+        ),
         click.option("--plot", type=click.Path(path_type=Path), help="Write a figure: .svg, .png or .pdf."),
         click.option("--verified", type=click.Choice(["gamma", "gamma+1"]), help="Overrides the facts."),
         click.option("--facts", type=click.Path(path_type=Path), help="Facts that are not beside DATA."),
@@ -116,7 +118,9 @@ def predict_command(
 
 @moesd.command("grid")
 @click.argument("study", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="md", show_default=True, help="How to print."
+)
 def grid_command(*, study: Path, form: Format) -> None:
     """Every point that the suite moesd-grid measured; as CSV it is DATA for the other commands."""
     _print(grid_document(read_measured(study)), form)

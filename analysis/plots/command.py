@@ -19,7 +19,9 @@ PUBLISHED = "published"
 @click.command()
 @click.argument("source")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder; made if missing.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="svg", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="svg", show_default=True, help="Kind of file."
+)
 def plots(source: str, out: Path, form: FigureFormat) -> None:
     """Write the figures of SOURCE, a study's folder or `published`, into a folder.
 

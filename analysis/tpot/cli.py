@@ -23,7 +23,9 @@ PUBLISHED = "published"
 @click.option(
     "--plot", type=click.Path(path_type=Path), help="Write expected and current time over γ: .svg, .png or .pdf."
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default="md", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="md", show_default=True, help="How to print."
+)
 def tpot(study: str, plot: Path | None, form: Format) -> None:
     """Time per output token: expected, observed, implied draft time, best γ.
 

@@ -39,7 +39,13 @@ def list_command(*, models_dir: Path | None, as_json: bool) -> None:
 @click.argument("names", nargs=-1, metavar="[ROLE]...")
 @models_dir_option
 @role_option
-@click.option("--family", type=click.Choice(["qwen3.5", "synthetic"]), default="qwen3.5", show_default=True)
+@click.option(
+    "--family",
+    type=click.Choice(["qwen3.5", "synthetic"]),
+    default="qwen3.5",
+    show_default=True,
+    help="Which family's files to check; those of the built-in one are built where they are missing.",
+)
 @json_option
 @click.pass_context
 def check_command(
