@@ -67,21 +67,31 @@ def prove(
     """
     tried: list[str] = []
     for strategy in side.strategies(reference.model) if only is None else (only,):
-        context = make_context(reference.model, settings, strategy, gamma=gamma)
-        rollback = make_rollback(strategy)
         try:
-            proof = side.attempt(context, reference, rollback, gamma)
+            proved = _attempted(side, reference, settings, strategy, gamma)
         except EngineError as error:
             tried.append(f"{strategy}: {error}")
-        else:
-            if proof.holds:
-                return Proved(context, rollback, proof)
-            tried.append(
-                f"{strategy}: error {proof.rolled_back:.1e}, rounding {proof.noise:.1e}, "
-                f"one wrong token {proof.wrong_state:.1e}"
-            )
-        context.close()
+            continue
+        proof = proved.proof
+        if proof.holds:
+            return proved
+        proved.context.close()
+        tried.append(
+            f"{strategy}: error {proof.rolled_back:.1e}, rounding {proof.noise:.1e}, "
+            f"one wrong token {proof.wrong_state:.1e}"
+        )
     raise no_strategy(reference.model, tried)
+
+
+def _attempted(side: Side, reference: Context, settings: Settings, strategy: Strategy, gamma: int) -> Proved:
+    """The strategy run as it will be used, whether it holds or not; raises EngineError as llama.cpp refuses."""
+    context = make_context(reference.model, settings, strategy, gamma=gamma)
+    rollback = make_rollback(strategy)
+    try:
+        return Proved(context, rollback, side.attempt(context, reference, rollback, gamma))
+    except BaseException:
+        context.close()
+        raise
 
 
 def prove_device_choice(context: Context, *, most_rows: int) -> None:

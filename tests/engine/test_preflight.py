@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.errors import RollbackError
+from runner.errors import EngineError, RollbackError
 from runner.llama import preflight
 from runner.llama.context import Context
 from runner.llama.model import Model
@@ -80,3 +80,21 @@ def test_a_proof_holds_when_its_error_is_like_rounding_and_unlike_a_wrong_state(
     rolled_back, noise, wrong, holds
 ):
     assert RollbackProof(rolled_back=rolled_back, noise=noise, wrong_state=wrong).holds is holds
+
+
+def test_a_context_that_cannot_be_made_is_a_strategy_that_failed_and_the_next_is_tried(
+    tiny, settings, monkeypatch
+):
+    def without_room_for_snapshots(model, settings, strategy, *, gamma):
+        if strategy == "snapshots":
+            raise EngineError("llama.cpp cannot make a context of 512 tokens")
+        return make_context(model, settings, strategy, gamma=gamma)
+
+    monkeypatch.setattr(preflight, "make_context", without_room_for_snapshots)
+    reference = Context(Model(tiny("qwen35"), n_gpu_layers=0), settings)
+    proved = preflight.prove(preflight.TARGET, reference, settings, gamma=4)
+    assert proved.rollback.name == "checkpoint"
+    proved.context.close()
+    with pytest.raises(RollbackError, match="snapshots: llama.cpp cannot make a context"):
+        preflight.prove(preflight.TARGET, reference, settings, gamma=4, only="snapshots")
+    reference.close()
