@@ -16,6 +16,7 @@ from runner.cells import Step
 from runner.drafter_names import UNCHECKED
 from runner.errors import ModelError, UsageError
 from runner.estimate import SYNTHETIC_SCALE, estimated_s
+from runner.executor import Pair
 from runner.plan import Plan
 from runner.record import NO_DRAFT, EngineFacts, MachineFacts, Manifest, Settings
 from runner.wiring import FamilyName, FoundFamily, Wiring
@@ -57,6 +58,11 @@ class Design(msgspec.Struct, frozen=True, kw_only=True):
     suites: list[Suite]
     steps: list[Step]
     n_ctx_tokens: int
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """What is loaded, in order of loading."""
+        return planning.pairs_of(self.steps)
 
     @property
     def cells(self) -> dict[str, int]:

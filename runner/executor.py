@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from runner.record import NO_DRAFT, Cell, Measurement
+from runner.record import NO_DRAFT, Cell, Measurement, Strategy
 
 
 class Pair(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,10 +19,18 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     draft: str
     """Role of the draft, or `none`: then only gamma 0 is ever run."""
     gammas: tuple[int, ...]
-    """Every gamma of the plan for this pair, ascending; 0 is among them."""
+    """Every gamma of the plan whose rollback may be chosen, ascending; 0 is among them."""
+
+    forced: tuple[tuple[int, Strategy], ...] = ()
+    """Gammas with the target rollback that cells force on them, ascending."""
 
     unchecked: bool = False
     """Some of its runs go through the loop that checks nothing, which has a process of its own."""
+
+    @property
+    def drafted(self) -> tuple[int, ...]:
+        """Every gamma above 0, forced or not, ascending."""
+        return tuple(sorted({gamma for gamma in self.gammas if gamma} | {gamma for gamma, _ in self.forced}))
 
     def __str__(self) -> str:
         return self.target if self.draft == NO_DRAFT else f"{self.target} + {self.draft}"

@@ -19,6 +19,7 @@ import msgspec
 from runner import compose
 from runner.compose import Wish
 from runner.errors import StudyError, UsageError, WorkerError
+from runner.executor import Pair
 from runner.grid_record import Logged
 from runner.history import Log
 from runner.interrupt import Stop, stop_on_signals
@@ -52,9 +53,14 @@ class Experiment(Protocol):
     name: str
     sha256: str
     log: Log
+    unexamined: tuple[tuple[str, str], ...]
+    """Check of the doctor, and what of it only the measuring itself can see."""
 
     def pairs(self) -> list[tuple[str, str]]:
         """Roles that are loaded together: target, and draft or `none`."""
+
+    def proofs(self) -> list[Pair]:
+        """The same pairs with the gammas of which a rollback is needed, for the doctor."""
 
     def settings(self, wish: Wish, machine: MachineFacts) -> Settings:
         """What all points share."""
@@ -126,7 +132,8 @@ class _Bench:
         self.close()
 
     def study(self, folder: Path) -> Study:
-        """The folder, checked against this plan when entered."""
+        """The folder, checked against this plan when entered. Raises UsageError when it would be worthless."""
+        self._examine(folder)
         manifest = compose.manifest_of(
             suite_sha256={self.experiment.name: self.experiment.sha256},
             plan_sha256=fingerprint([task.run_id for task in self.tasks]),
@@ -139,6 +146,19 @@ class _Bench:
             engine=self._engine,
         )
         return Study(folder, manifest, [task.run_id for task in self.tasks], self.experiment.log)
+
+    def _examine(self, folder: Path) -> None:
+        if self._wish.despite_doctor:
+            return
+        for warning in self.wiring.examine(
+            self.experiment.proofs(),
+            self._family,
+            settings=self._settings,
+            machine=self._machine,
+            engine=self._engine,
+            out=folder,
+        ):
+            _say(f"doctor: {warning}")
 
     def wanted(self, study: Study) -> list[Task]:
         """Points without a result, and failed ones where these were asked for."""

@@ -32,12 +32,12 @@ def asked_for(names: Sequence[str]) -> bool:
 
 def measure_experiment(wish: Wish, wiring: Wiring) -> int:
     """Run the experiment that the wish names, or what of it is missing; returns the exit status."""
-    return run(_experiment(wish, wiring), wish, wiring)
+    return run(experiment_of(wish, wiring), wish, wiring)
 
 
 def experiment_as_text(wish: Wish, wiring: Wiring) -> str:
     """The ordered points, then their number and the estimated time."""
-    experiment, threads = _experiment(wish, wiring), wish.threads or 1
+    experiment, threads = experiment_of(wish, wiring), wish.threads or 1
     if isinstance(experiment, GridExperiment):
         points = experiment.points()
         lines = [f"{order:>5}  {point}" for order, point in enumerate(points)]
@@ -53,7 +53,7 @@ def experiment_as_text(wish: Wish, wiring: Wiring) -> str:
 
 def experiment_as_json(wish: Wish, wiring: Wiring) -> str:
     """The same for programs."""
-    experiment = _experiment(wish, wiring)
+    experiment = experiment_of(wish, wiring)
     points = experiment.points() if isinstance(experiment, GridExperiment) else experiment.subjects()
     plan = [{"order": order, **msgspec.to_builtins(point)} for order, point in enumerate(points)]
     return msgspec.json.format(
@@ -61,7 +61,8 @@ def experiment_as_json(wish: Wish, wiring: Wiring) -> str:
     ).decode()
 
 
-def _experiment(wish: Wish, wiring: Wiring) -> Experiment:
+def experiment_of(wish: Wish, wiring: Wiring) -> Experiment:
+    """The experiment that the wish names. Raises UsageError for options that do not apply to it."""
     if wish.n_ctx_tokens is not None:
         raise UsageError(f"--n-ctx does not apply to {wish.names[0]}: each point has the context that it needs")
     if wish.choose_on == "device":

@@ -10,6 +10,7 @@ import msgspec
 from runner import compose
 from runner.compose import Wish
 from runner.errors import ModelError
+from runner.executor import Pair
 from runner.experiment import Task, identity
 from runner.grid_record import GRID_LOG, GridPoint, GridRecord
 from runner.history import Log
@@ -33,6 +34,10 @@ class GridExperiment:
     """`runner.experiment.Experiment` over a `GridSuite`."""
 
     log = Log(GRID_LOG, GridRecord)
+    unexamined: tuple[tuple[str, str], ...] = (
+        ("memory", "contexts of many sequences are not in this estimate; they are kept to half of what is free"),
+        ("rollback", "proved here with the file's own number of experts, and by each point with its own"),
+    )
 
     def __init__(self, suite: GridSuite, seed: int) -> None:
         self._suite, self._seed = suite, seed
@@ -42,6 +47,11 @@ class GridExperiment:
     def pairs(self) -> list[tuple[str, str]]:
         """The one pair."""
         return [(self._suite.target, self._suite.draft)]
+
+    def proofs(self) -> list[Pair]:
+        """The pair with every gamma of the grid."""
+        gammas = tuple(sorted({0, *self._suite.gammas}))
+        return [Pair(target=self._suite.target, draft=self._suite.draft, gammas=gammas)]
 
     def settings(self, wish: Wish, machine: MachineFacts) -> Settings:
         """Micro-batches that hold the widest verification, so that each is one pass over the weights."""

@@ -50,7 +50,7 @@ def _run(wish: Wish, designed: Design, family: FoundFamily, folder: Path, wiring
     engine = wiring.engine_facts()
     if not wish.despite_doctor:
         for warning in wiring.examine(
-            designed.steps, family, settings=settings, machine=machine, engine=engine, out=folder
+            designed.pairs, family, settings=settings, machine=machine, engine=engine, out=folder
         ):
             _say(f"doctor: {warning}")
     arguments = redact_all(wish.arguments, private)

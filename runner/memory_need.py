@@ -1,7 +1,7 @@
 """How much memory models, contexts and their states take, from what the GGUFs say.
 
 A context takes its KV cache, its recurrent states (1 + γ of them with snapshots, 2 with checkpoints) and a
-compute buffer that holds the logits of a whole micro-batch.
+compute buffer that holds the logits of a whole micro-batch, or of few rows where the device chooses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from runner.executor import Pair
 from runner.gguf_facts import GgufCard
-from runner.record import NO_DRAFT, Settings
+from runner.record import NO_DRAFT, Settings, Strategy
 
 LOGIT_BYTES = 4
 _KV_SCALE = {"f16": 1.0, "f32": 2.0, "q8_0": 34 / 64}
@@ -23,6 +23,10 @@ the estimate came within 30 % of their resident memory (0.55, 0.30 and 0.07 GB);
 """
 _DRAFT_STATES = 2
 """The draft's own state and the copy that a rollback returns to."""
+_FORCED_STATES: dict[Strategy, int] = {"trim": 1, "checkpoint": 2}
+"""States that a context with a forced rollback keeps; with snapshots 1 + γ."""
+_CHOSEN_ROWS = 65
+"""Rows of a pass that chooses on the device: `runner.llama.device_choice.MOST_ROWS`, which loads llama.cpp."""
 
 
 class Need(NamedTuple):
@@ -40,18 +44,21 @@ class Need(NamedTuple):
 
 
 def need_of(pair: Pair, cards: Mapping[str, GgufCard], settings: Settings) -> Need:
-    """What a measuring process takes for `pair` with gammas g₁…gₙ.
+    """What a measuring process takes for `pair` with gammas g₁…gₙ whose rollback may be chosen.
 
-    Both models' weights, n + 1 target contexts (one is the baseline's, without snapshots) and one draft context.
+    Both models' weights, n + 1 target contexts (one is the baseline's, without snapshots), one more for each
+    forced rollback, and one draft context.
     """
-    target = cards[pair.target]
-    gammas = [gamma for gamma in pair.gammas if gamma > 0]
     # Proofs look at logits: where the baseline's context has none to give, another one beside it has.
-    plain = 2 if settings.chooses_on_device else 1
-    states = plain + sum(1 + max(gamma, 1) for gamma in gammas)
-    needs = [_model(target, contexts=plain + len(gammas), states=states, settings=settings)]
+    # The loop that checks nothing makes a context of its own on each side, without snapshots.
+    plain = (2 if settings.chooses_on_device else 1) + pair.unchecked
+    kept = [1 + max(gamma, 1) for gamma in pair.gammas if gamma]
+    kept += [_FORCED_STATES.get(strategy, 1 + gamma) for gamma, strategy in pair.forced]
+    target = _model(cards[pair.target], contexts=plain + len(kept), states=plain + sum(kept), settings=settings)
+    needs = [target]
     if pair.draft != NO_DRAFT and pair.draft in cards:
-        needs.append(_model(cards[pair.draft], contexts=1, states=_DRAFT_STATES, settings=settings))
+        contexts, states = 1 + pair.unchecked, _DRAFT_STATES + pair.unchecked
+        needs.append(_model(cards[pair.draft], contexts=contexts, states=states, settings=settings))
     need = Need(*(sum(parts) for parts in zip(*needs, strict=True)))
     return need._replace(compute_bytes=need.compute_bytes + PROCESS_BYTES)
 
@@ -70,9 +77,10 @@ def added_bytes(
 
 
 def _model(card: GgufCard, *, contexts: int, states: int, settings: Settings) -> Need:
+    rows = min(settings.n_ubatch_tokens, _CHOSEN_ROWS if settings.chooses_on_device else settings.n_ubatch_tokens)
     return Need(
         weights_bytes=card.size_bytes,
         kv_bytes=int(contexts * settings.n_ctx_tokens * card.kv_bytes_per_token * _KV_SCALE[settings.kv_type]),
         recurrent_bytes=states * card.recurrent_state_bytes,
-        compute_bytes=contexts * (settings.n_ubatch_tokens * card.n_vocab * LOGIT_BYTES + CONTEXT_BYTES),
+        compute_bytes=contexts * (rows * card.n_vocab * LOGIT_BYTES + CONTEXT_BYTES),
     )

@@ -70,8 +70,21 @@ class Describe(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Say which llama.cpp this is, answer `Described`."""
 
 
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """Where llama.cpp put the layers of a model."""
+
+    file: str
+    layers: dict[str, int]
+    """Device -> layers, the output layer among them; empty where llama.cpp did not say."""
+
+
 class Loaded(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The pair is in memory and its rollback is proved."""
+
+    placed: tuple[Placed, ...] = ()
+    """Target, and draft where there is one; a grid's pair does not say."""
+    unproved: tuple[str, ...] = ()
+    """What forced rollbacks were refused for; only runs that force them fail."""
 
 
 class Done(msgspec.Struct, frozen=True, tag=True, kw_only=True):

@@ -19,7 +19,7 @@ from runner.drafter_names import UNCHECKED
 from runner.errors import UsageError
 from runner.estimate import time_limit_s
 from runner.executor import Pair, PlannedRun
-from runner.record import NO_DRAFT, EngineFacts, ModelFacts, Settings, fingerprint, run_identity
+from runner.record import NO_DRAFT, Cell, EngineFacts, ModelFacts, Settings, fingerprint, run_identity
 from suites.loader import Suite
 
 REFERENCE_EVERY = 20
@@ -40,9 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """Pairs in order of loading, each with its runs."""
         for loads, runs in groupby(self.runs, key=lambda run: run.loads):
             of_pair = list(runs)
-            gammas = tuple(sorted({run.cell.gamma for run in of_pair}))
-            unchecked = any(run.cell.draft == UNCHECKED for run in of_pair)
-            yield Pair(target=loads[0], draft=loads[1], gammas=gammas, unchecked=unchecked), of_pair
+            yield _pair(loads, [run.cell for run in of_pair]), of_pair
 
 
 def lay_out(suites: Iterable[Suite], seed: int) -> list[Step]:
@@ -87,9 +85,34 @@ def roles_of(steps: Iterable[Step]) -> list[str]:
     return [role for role in roles if role != NO_DRAFT]
 
 
+def pairs_of(steps: Iterable[Step]) -> list[Pair]:
+    """The pairs that the steps load, each once with all that is asked of it, in order of loading."""
+    cells: dict[tuple[str, str], list[Cell]] = {}
+    for step in steps:
+        cells.setdefault(step.loads, []).append(step.cell)
+    return [_pair(loads, of_pair) for loads, of_pair in cells.items()]
+
+
 def counts(steps: Iterable[Step], purpose: str) -> dict[str, int]:
     """Suite name -> number of its steps of one purpose, in order of the plan."""
     return dict(Counter(step.cell.suite for step in steps if step.cell.purpose == purpose))
+
+
+def _pair(loads: tuple[str, str], cells: Iterable[Cell]) -> Pair:
+    free, forced, unchecked = {0}, set(), False
+    for cell in cells:
+        unchecked |= cell.draft == UNCHECKED
+        if cell.rollback is None:
+            free.add(cell.gamma)
+        else:
+            forced.add((cell.gamma, cell.rollback))
+    return Pair(
+        target=loads[0],
+        draft=loads[1],
+        gammas=tuple(sorted(free)),
+        forced=tuple(sorted(forced)),
+        unchecked=unchecked,
+    )
 
 
 def _mixed(steps: Sequence[Step], seed: int) -> Iterator[list[Step]]:

@@ -247,6 +247,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The same of the draft model: one for each drafted token. None: not counted, or no model drafted."""
     energy: Energy | None = None
     """Of the decode loop alone; None where nothing counts it, or where the loop's clock was stopped."""
+    flash_attention: Literal["on", "off"] | None = None
+    """Of the target's context; `Settings.flash_attention` may leave it to llama.cpp. None: not recorded."""
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

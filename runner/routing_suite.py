@@ -7,6 +7,7 @@ from typing import Any
 
 from runner import compose
 from runner.compose import Wish
+from runner.executor import Pair
 from runner.experiment import Task, identity
 from runner.grid_record import ROUTING_LOG, RoutingRecord, RoutingSubject
 from runner.history import Log
@@ -28,6 +29,9 @@ class RoutingExperiment:
     """`runner.experiment.Experiment` over a `RoutingSuite`; real families lack the built-in roles."""
 
     log = Log(ROUTING_LOG, RoutingRecord)
+    unexamined: tuple[tuple[str, str], ...] = (
+        ("rollback", "each text proves the draft's before it counts; no target is rolled back"),
+    )
 
     def __init__(self, suite: RoutingSuite, seed: int, family: str) -> None:
         self._suite, self._seed = suite, seed
@@ -37,6 +41,10 @@ class RoutingExperiment:
     def pairs(self) -> list[tuple[str, str]]:
         """Each target with the draft."""
         return [(target, self._suite.draft) for target in self._targets]
+
+    def proofs(self) -> list[Pair]:
+        """The same pairs; no target is rolled back."""
+        return [Pair(target=target, draft=draft, gammas=(0,)) for target, draft in self.pairs()]
 
     def settings(self, wish: Wish, machine: MachineFacts) -> Settings:
         """A context that holds the longest prompt, the text, and a guess beyond it."""

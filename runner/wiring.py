@@ -10,8 +10,7 @@ from typing import Literal, Protocol
 
 import click
 
-from runner.cells import Step
-from runner.executor import Executor
+from runner.executor import Executor, Pair
 from runner.messages import Answer, Request
 from runner.record import EngineFacts, MachineFacts, MachineState, ModelFacts, Settings
 
@@ -53,7 +52,7 @@ class Examine(Protocol):
 
     def __call__(
         self,
-        steps: Sequence[Step],
+        pairs: Sequence[Pair],
         family: FoundFamily,
         *,
         settings: Settings,
@@ -133,7 +132,7 @@ def _resolve_family(
 
 
 def _examine(
-    steps: Sequence[Step],
+    pairs: Sequence[Pair],
     family: FoundFamily,
     *,
     settings: Settings,
@@ -146,7 +145,7 @@ def _examine(
     from runner.models import check_pair  # noqa: PLC0415
 
     lines = before_study(
-        steps,
+        pairs,
         family,
         settings=settings,
         machine=machine,

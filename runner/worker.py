@@ -31,6 +31,7 @@ from runner.messages import (
     Loaded,
     MeasurePoint,
     OpenGrid,
+    Placed,
     PointDone,
     Refused,
     Reply,
@@ -60,7 +61,7 @@ class Worker:
                 draft = None if request.draft_path is None else Path(request.draft_path)
                 target = Path(request.target_path)
                 self._session = self._session_type(request.pair, target, draft, request.settings)
-                return Loaded()
+                return _loaded(self._session)
             case Execute(planned=planned):
                 return Done(measurement=self._loaded().run(planned))
             case Trace(planned=planned, text=text):
@@ -87,6 +88,12 @@ class Worker:
         if self._session is None:
             raise UsageError("a run was asked for before a pair was loaded")
         return self._session
+
+
+def _loaded(session: PairSession) -> Loaded:
+    models = [session.model, *([] if session.draft is None else [session.draft.context.model])]
+    placed = tuple(Placed(file=model.name, layers=model.layers) for model in models)
+    return Loaded(placed=placed, unproved=session.unproved)
 
 
 def refusal(error: StudyError) -> Refused:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from runner.doctor.line import Line, fail, ok, warn
 from runner.errors import StudyError
 from runner.machine.source import Source, attempt
+from runner.messages import Placed
 from runner.record import EngineFacts, MachineFacts
 
 REBUILD = "rebuild: pip install --force-reinstall --no-binary llama-cpp-python llama-cpp-python"
+UNTOLD = "watch the GPU in Activity Monitor (`nvidia-smi` elsewhere) during a run, and please report this"
 _METAL = re.compile(r"^(metal|mtl\d*)", re.IGNORECASE)
 _HOST_ONLY = re.compile(r"^(cpu|blas|accelerate)", re.IGNORECASE)
 _VECTORS = {"avx2": "AVX2", "fma": "FMA", "avx512f": "AVX512"}
@@ -45,7 +47,23 @@ def _backend(engine: EngineFacts, machine: MachineFacts, source: Source) -> Line
         return fail(
             "backend", f"no Metal among the devices ({devices})", f"CMAKE_ARGS=-DGGML_METAL=on, {REBUILD}"
         )
-    return ok("backend", f"{devices}: all layers go to the GPU")
+    return ok("backend", f"{devices}: this build has Metal")
+
+
+def offload_lines(placed: Iterable[Placed], machine: MachineFacts) -> Iterator[Line]:
+    """Where llama.cpp put the layers of each loaded file; on Apple Silicon none may stay on the processor."""
+    on_mac = is_apple_silicon(machine)
+    models = {each.file: each.layers for each in placed}
+    for file, layers in models.items():
+        stay = sum(count for device, count in layers.items() if _HOST_ONLY.match(device))
+        if not layers:
+            yield warn("offload", f"{file}: llama.cpp does not say where its layers went", UNTOLD)
+        elif on_mac and stay:
+            told = f"{file}: {stay} of {sum(layers.values())} layers stay on the processor"
+            yield fail("offload", told, f"CMAKE_ARGS=-DGGML_METAL=on, {REBUILD}")
+    devices = sorted({device for layers in models.values() for device in layers})
+    if devices and not (on_mac and any(_HOST_ONLY.match(device) for device in devices)):
+        yield ok("offload", f"all layers of the {len(models)} files loaded were put on {', '.join(devices)}")
 
 
 def _vectors(engine: EngineFacts, source: Source) -> list[Line]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
-from runner.cells import Step
-from runner.compose import STUDIES, Design, Wish, family_of, settings_of
+from runner.compose import STUDIES, Wish
 from runner.doctor.energy import energy_line
 from runner.doctor.engine import engine_lines, is_apple_silicon
 from runner.doctor.hardware import hardware_lines
-from runner.doctor.line import Line, fail, ok
+from runner.doctor.line import Line, fail, ok, warn
 from runner.doctor.memory import Capacity, memory_lines
+from runner.doctor.proof import prover, rollback_lines
 from runner.doctor.state import load_line, other_load, state_lines
-from runner.errors import ModelError, StudyError
-from runner.executor import Executor, Pair
+from runner.doctor.work import Work
+from runner.errors import ModelError
+from runner.executor import Pair
 from runner.gguf_facts import read_card
 from runner.machine.darwin import MacProbes
 from runner.machine.source import Source, SystemSource, attempt
@@ -25,11 +26,13 @@ from runner.record import NO_DRAFT, EngineFacts, MachineFacts, MachineState, Set
 from runner.units import scaled
 from runner.wiring import FoundFamily, Wiring
 
+UNEXAMINED = "not examined, nor where layers go: models are loaded only where no check before fails"
+
 CheckPair = Callable[[Path, Path], None]
 """Target and draft -> nothing, or a ModelError."""
 
 
-def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None = None) -> Iterator[Line]:
+def examine(wish: Wish, work: Work, wiring: Wiring, source: Source | None = None) -> Iterator[Line]:
     """Every check, cheap ones first; models are loaded only at the end, and only if nothing failed before."""
     source = source or SystemSource()
     machine = wiring.machine_facts()
@@ -40,16 +43,22 @@ def examine(wish: Wish, designed: Design, wiring: Wiring, source: Source | None 
     ]
     yield from lines
     try:
-        family = family_of(wish, designed.steps, wiring)
-        settings = settings_of(wish, designed.n_ctx_tokens, machine)
+        family = wiring.resolve_family(
+            wish.family, models_dir=wish.models_dir, overrides=wish.roles, roles=work.roles
+        )
+        work.refuse(family)
+        settings = work.settings(machine)
         capacity = capacity_of(machine, state, source)
-        found = [_family_line(family), *pair_lines(designed.steps, family, settings, capacity, wiring.check_pair)]
+        found = [_family_line(family), *pair_lines(work.pairs, family, settings, capacity, wiring.check_pair)]
     except ModelError as error:
         found = [fail("models", str(error), "see `python -m runner models list` and `models check`")]
     yield from found
-    if all(line.level != "fail" for line in (*lines, *found)):
-        executor = wiring.make_executor(family.paths, _leaving_a_core(settings))
-        yield from rollback_lines(pairs_of(designed.steps), family.paths, executor)
+    yield from (ok(check, told) for check, told in work.unexamined)
+    if any(line.level == "fail" for line in (*lines, *found)):
+        yield warn("rollback", UNEXAMINED, "mend what failed, then look again")
+        return
+    prove = prover(wiring.open_worker, family.paths, _leaving_a_core(settings))
+    yield from rollback_lines(work.pairs, family.paths, prove, machine)
 
 
 def environment_lines(
@@ -63,10 +72,9 @@ def environment_lines(
 
 
 def pair_lines(
-    steps: Iterable[Step], family: FoundFamily, settings: Settings, capacity: Capacity, check_pair: CheckPair
+    pairs: Sequence[Pair], family: FoundFamily, settings: Settings, capacity: Capacity, check_pair: CheckPair
 ) -> list[Line]:
     """Vocabulary and memory of every pair. Raises ModelError for a file that cannot be read."""
-    pairs = pairs_of(steps)
     roles = dict.fromkeys(role for pair in pairs for role in (pair.target, pair.draft) if role != NO_DRAFT)
     cards = {role: read_card(family.paths[role]) for role in roles}
     drafted = [pair for pair in pairs if pair.draft in cards]
@@ -76,55 +84,6 @@ def pair_lines(
         lines.append(ok("vocabulary", f"the same for target and draft in all {len(drafted)} pairs"))
     needs = {str(pair): need_of(pair, cards, settings) for pair in pairs}
     return [*lines, *memory_lines(needs, capacity)]
-
-
-def rollback_lines(pairs: Sequence[Pair], paths: Mapping[str, Path], executor: Executor) -> Iterator[Line]:
-    """Load what has to be loaded and let it prove its rollbacks, as a study does before it measures."""
-    chosen = worth_loading(pairs, paths)
-    for pair in chosen:
-        try:
-            executor.open(pair).close()
-        except StudyError as error:
-            yield fail("rollback", f"{pair}: {error}", "leave this pair out, or use another build of llama.cpp")
-        else:
-            gammas = ", ".join(str(gamma) for gamma in pair.gammas if gamma)
-            yield ok(
-                "rollback", f"{pair}: {f'proved for γ {gammas}' if gammas else 'loads; nothing to roll back'}"
-            )
-    rest = len(pairs) - len(chosen)
-    if rest:
-        yield ok("rollback", f"the other {rest} loads of the study are of the same models")
-
-
-def pairs_of(steps: Iterable[Step]) -> list[Pair]:
-    """The pairs that the steps load, each once with all its gammas, in order of loading."""
-    gammas: dict[tuple[str, str], set[int]] = {}
-    for step in steps:
-        gammas.setdefault(step.loads, {0}).add(step.cell.gamma)
-    return [
-        Pair(target=target, draft=draft, gammas=tuple(sorted(found))) for (target, draft), found in gammas.items()
-    ]
-
-
-def worth_loading(pairs: Iterable[Pair], paths: Mapping[str, Path]) -> list[Pair]:
-    """The fewest pairs, taken greedily, that load every file and prove it for every gamma asked of it.
-
-    A rollback is proved on one model, not on a pair, so a pair made of proved models needs no loading.
-    """
-    waiting = {pair: _proofs(pair, paths) for pair in pairs}
-    chosen: list[Pair] = []
-    done: set[tuple[Path, int]] = set()
-    while any(proofs - done for proofs in waiting.values()):
-        best = max(waiting, key=lambda pair: len(waiting[pair] - done))
-        done |= waiting.pop(best)
-        chosen.append(best)
-    return chosen
-
-
-def _proofs(pair: Pair, paths: Mapping[str, Path]) -> set[tuple[Path, int]]:
-    """What loading a pair proves: files, each with every gamma that its context was tried with."""
-    files = [paths[role] for role in (pair.target, pair.draft) if role != NO_DRAFT]
-    return {(file, gamma) for file in files for gamma in pair.gammas}
 
 
 def capacity_of(machine: MachineFacts, state: MachineState, source: Source) -> Capacity:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from runner.cells import Step
 from runner.doctor.examine import capacity_of, environment_lines, pair_lines
 from runner.doctor.line import Line
 from runner.errors import UsageError
+from runner.executor import Pair
 from runner.machine.source import Source, SystemSource
 from runner.record import EngineFacts, MachineFacts, MachineState, Settings
 from runner.wiring import FoundFamily
 
 
 def before_study(
-    steps: Iterable[Step],
+    pairs: Sequence[Pair],
     family: FoundFamily,
     *,
     settings: Settings,
@@ -30,7 +30,7 @@ def before_study(
     source = source or SystemSource()
     return [
         *environment_lines(machine, state, lambda: engine, out, source),
-        *pair_lines(steps, family, settings, capacity_of(machine, state, source), check_pair),
+        *pair_lines(pairs, family, settings, capacity_of(machine, state, source), check_pair),
     ]
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from runner.errors import EngineError
 from runner.llama.device_choice import MOST_ROWS
-from runner.llama.library import log_tail
+from runner.llama.library import listening, log_tail
+from runner.llama.log_facts import flash_attention
 from runner.llama.model import Model
 from runner.record import Settings
 
@@ -59,7 +60,8 @@ class CheckedContext:
             # ctypes frees the trampoline with its last reference, and llama.cpp keeps calling it.
             self._watch = llama_cpp.ggml_backend_sched_eval_callback(watch)
             params.cb_eval = self._watch
-        handle = llama_cpp.llama_init_from_model(model.handle, params)
+        with listening() as log:
+            handle = llama_cpp.llama_init_from_model(model.handle, params)
         if not handle:
             raise EngineError(
                 f"{model.name}: llama.cpp cannot make a context of {n_ctx_tokens} tokens; "
@@ -71,6 +73,7 @@ class CheckedContext:
         self._batch = llama_cpp.llama_batch_init(settings.n_batch_tokens, 0, 1)
         self.n_ctx_tokens = int(llama_cpp.llama_n_ctx(handle))
         self.n_rs_seq = int(llama_cpp.llama_n_rs_seq(handle))
+        self.flash_attention = flash_attention(log, settings.flash_attention)
         self._views: dict[tuple[int, int], NDArray[np.float32]] = {}
 
     def logits(self, n_rows: int) -> NDArray[np.float32]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import llama_cpp
@@ -17,6 +19,7 @@ from runner.record import EngineFacts
 _LOG_LINES = 40
 _log: deque[str] = deque(maxlen=_LOG_LINES)
 _partial = ""
+_listeners: list[list[str]] = []
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
@@ -25,6 +28,8 @@ def _on_log(_level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
     global _partial
     *lines, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
     _log.extend(line for line in lines if line.strip())
+    for heard in _listeners:
+        heard.extend(lines)
 
 
 @cache
@@ -32,6 +37,17 @@ def load_library() -> None:
     """Start llama.cpp's backends once and take its log away from the terminal."""
     llama_cpp.llama_log_set(_on_log, ctypes.c_void_p(0))
     llama_cpp.llama_backend_init()
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """All lines that llama.cpp logs during a `with` block; most calls log more than `log_tail` remembers."""
+    heard: list[str] = []
+    _listeners.append(heard)
+    try:
+        yield heard
+    finally:
+        _listeners[:] = [each for each in _listeners if each is not heard]
 
 
 def log_tail(n_lines: int = 12) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import llama_cpp
 
 from runner.errors import ModelError
 from runner.gguf_facts import read_card
-from runner.llama.library import load_library, log_tail
+from runner.llama.library import listening, load_library, log_tail
+from runner.llama.log_facts import layers_by_device
 
 _ALL_LAYERS = 999
 
@@ -17,6 +18,7 @@ _ALL_LAYERS = 999
 class Model:
     """Weights of one GGUF, loaded once and shared by all contexts made from it.
 
+    `layers` counts, for each device, the layers that llama.cpp put on it, the output layer among them.
     `experts_used` asks llama.cpp for another top-k than the GGUF's; whether it obeys, only
     `runner.llama.routing.check_experts_used` knows. Raises ModelError when the file is missing, llama.cpp cannot
     load it, or a dense model is asked for experts.
@@ -32,13 +34,15 @@ class Model:
             # llama.cpp reads the array while it loads, ctypes frees it with its last reference.
             overrides = _experts_used_override(path, experts_used)
             params.kv_overrides = overrides
-        handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
+        with listening() as log:
+            handle = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
         if not handle:
             raise ModelError(
                 f"{path.name}: llama.cpp cannot load it ({_last_words()}); is the download complete?"
             )
         self.name = path.name
         self.handle = handle
+        self.layers = layers_by_device(log)
         self._vocab = llama_cpp.llama_model_get_vocab(handle)
         self.n_vocab = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
         self.is_hybrid = bool(llama_cpp.llama_model_is_hybrid(handle))

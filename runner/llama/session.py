@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -15,7 +16,7 @@ from runner.clock import PausableClock
 from runner.decode import UNWATCHED, Drafter, Generation, NoDraft, generate
 from runner.drafter_names import KNOWN, MODEL, DrafterSpec, drafter_spec
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
-from runner.errors import ModelError, UsageError
+from runner.errors import ModelError, StudyError, UsageError
 from runner.executor import Pair, PlannedRun
 from runner.llama.context import Context
 from runner.llama.draft import ChargedOracle, ModelDrafter
@@ -54,7 +55,8 @@ class _Arm:
 class PairSession:
     """Models of one pair in memory. Building it proves every rollback that the pair's gammas need.
 
-    Raises ModelError or RollbackError when the pair cannot work, EngineError when llama.cpp fails.
+    Raises ModelError or RollbackError when the pair cannot work, EngineError when llama.cpp fails. A rollback
+    that only some cells force costs no more than these when it is refused: see `unproved`.
     """
 
     def __init__(self, pair: Pair, target: Path, draft: Path | None, settings: Settings) -> None:
@@ -68,16 +70,26 @@ class PairSession:
         self._arms: dict[tuple[int, Strategy | None], _Arm] = {
             (0, None): _Arm(LlamaTarget(baseline, make_rollback("trim")), baseline, "none", None)
         }
-        gammas = [gamma for gamma in pair.gammas if gamma > 0]
-        self.draft = self._load_draft(draft, max(gammas)) if draft is not None and gammas else None
-        for gamma in gammas:
+        longest = max(pair.drafted, default=0)
+        self.draft = self._load_draft(draft, longest) if draft is not None and longest else None
+        for gamma in pair.gammas:
             self._arm(gamma, None)
+        self.unproved = tuple(self._refusals())
+        """What forced rollbacks were refused for; runs that force one are refused again, the others go on."""
         self._truths: dict[str, list[int]] = {}
         self._warm_prompt = self.model.tokenize(PROBE_TEXT)
         self._warmed: set[tuple[int, Strategy | None]] = set()
         self._idle_since_ns = 0
         self._clock = PausableClock()
         self._meter = energy_meter()
+
+    def _refusals(self) -> Iterator[str]:
+        """Prove the forced rollbacks now, outside of any run's time limit."""
+        for gamma, rollback in self._pair.forced:
+            try:
+                self._arm(gamma, rollback)
+            except StudyError as error:
+                yield str(error)
 
     def _load_draft(self, path: Path, longest: int) -> Proved:
         model = Model(path, n_gpu_layers=self.settings.n_gpu_layers)
@@ -100,7 +112,7 @@ class PairSession:
             prove_device_choice(context, most_rows=gamma + 1)
 
     def _arm(self, gamma: int, rollback: Strategy | None) -> _Arm:
-        """The target context for `gamma`, proved on first use; `rollback` narrows what may be tried."""
+        """The target context for `gamma`, proved when it is made; `rollback` narrows what may be tried."""
         key = (gamma, rollback)
         if key not in self._arms:
             proved = prove(TARGET, self._reference, self.settings, gamma=gamma, only=rollback)
@@ -132,6 +144,7 @@ class PairSession:
             target_output_rows=arm.context.output_rows,
             draft_output_rows=None if draft is None else draft.context.output_rows,
             energy=window.energy,
+            flash_attention=arm.context.flash_attention,
         )
 
     def _warm_up(self, cell: Cell) -> None:
@@ -230,6 +243,7 @@ def measurement(
     target_output_rows: int | None = None,
     draft_output_rows: int | None = None,
     energy: Energy | None = None,
+    flash_attention: Literal["on", "off"] | None = None,
 ) -> Measurement:
     """What a generation yielded, as it goes into the record."""
     return Measurement(
@@ -253,4 +267,5 @@ def measurement(
         target_output_rows=target_output_rows,
         draft_output_rows=draft_output_rows,
         energy=energy,
+        flash_attention=flash_attention,
     )

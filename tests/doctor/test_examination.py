@@ -1,6 +1,8 @@
 """The whole examination: what is loaded, what stops it, what it prints, and with which exit status."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -8,9 +10,14 @@ from click.testing import CliRunner
 from runner.cli import cli
 from runner.compose import Wish, design
 from runner.doctor import examine as examining
-from runner.doctor.examine import examine, pairs_of, worth_loading
-from runner.errors import ModelError, RollbackError, WorkerError
+from runner.doctor.examine import examine
+from runner.doctor.proof import proofs_of, worth_loading
+from runner.doctor.work import work_of
+from runner.errors import ModelError, RollbackError, StoreError, WorkerError
+from runner.locks import hold, machine_lock_path
+from runner.paths import CACHE_VARIABLE
 from tests.doctor.world import (
+    CPU_BUILD,
     HEALTHY,
     LINUX,
     MAC,
@@ -22,7 +29,7 @@ from tests.doctor.world import (
     mac_source,
     wiring_of,
 )
-from tests.models.tiny_gguf import TOKENS
+from tests.models.tiny_gguf import TOKENS, write_tiny
 
 WISH = Wish(names=("all",))
 
@@ -34,7 +41,12 @@ def quiet(monkeypatch):
 
 @pytest.fixture(scope="module")
 def designed():
-    return design(WISH)
+    return work_of(WISH, None)
+
+
+@pytest.fixture
+def own_lock(tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -62,12 +74,15 @@ def test_a_sound_world_is_sound_in_every_line(designed, family):
         "dense-0.8b",
         "dense-2b",
     ]
-    assert "proved for γ 4, 8, 16" in lines[-7].finding
-    assert "of the same models" in lines[-1].finding
+    assert "proved for γ 4, 8, 16" in lines[-8].finding
+    assert "of the same models" in lines[-2].finding
+    assert lines[-1].finding == "all layers of the 8 files loaded were put on CPU"
+    assert executor.open_workers == 0
 
 
 def test_a_mac_is_examined_with_its_gpu_limit(designed, family):
-    wiring = wiring_of(family, Executor(), machine=MAC, engine=METAL_BUILD)
+    executor = Executor(layers={"MTL0": 25})
+    wiring = wiring_of(family, executor, machine=MAC, engine=METAL_BUILD)
     lines = run(designed, wiring, mac_source(iogpu__wired_limit_mb="1\n"))
     assert set(failed(lines)) == {"memory"}
     assert "iogpu.wired_limit_mb=" in next(line.remedy for line in lines if line.level == "fail")
@@ -122,19 +137,115 @@ def test_the_proof_leaves_a_core_to_others(designed, family):
 
 
 def test_what_is_loaded_proves_every_file_for_every_gamma_asked_of_it(designed, family):
-    pairs = pairs_of(designed.steps)
+    pairs = designed.pairs
     chosen = worth_loading(pairs, family.paths)
-    wanted = set().union(*(examining._proofs(pair, family.paths) for pair in pairs))
-    assert set().union(*(examining._proofs(pair, family.paths) for pair in chosen)) == wanted
+    wanted = set().union(*(proofs_of(pair, family.paths) for pair in pairs))
+    assert set().union(*(proofs_of(pair, family.paths) for pair in chosen)) == wanted
     assert len(chosen) == len(set(chosen)) < len(pairs)
 
 
-def test_a_file_that_fills_two_roles_is_loaded_for_one_of_them(designed, family):
+def test_a_file_that_fills_two_roles_of_one_side_is_loaded_for_one_of_them(designed, family):
+    family.paths["dense-9b"] = family.paths["dense-4b"]
+    chosen = worth_loading(designed.pairs, family.paths)
+    assert len({pair.target for pair in chosen} & {"dense-4b", "dense-9b"}) == 1
+
+
+def test_what_a_file_proved_as_a_draft_says_nothing_of_it_as_a_target(family):
     family.paths["dense-0.8b"] = family.paths["draft-0.8b"]
-    chosen = worth_loading(pairs_of(designed.steps), family.paths)
-    assert "dense-0.8b" not in {pair.target for pair in chosen}
+    pairs = design(Wish(names=("all", "rollback"))).pairs
+    chosen = worth_loading(pairs, family.paths)
+    forced = {pair.target: pair.forced for pair in chosen if pair.forced}
+    assert forced["dense-0.8b"] == forced["moe-q4"]
+    assert (16, "snapshots") in forced["dense-0.8b"]
 
 
+def test_a_draft_is_proved_at_the_largest_gamma_only(family):
+    (pair,) = design(Wish(names=("prompt-sweep",))).pairs
+    sides = {(proof.side, proof.gamma) for proof in proofs_of(pair, family.paths)}
+    assert sides == {("target", 0), ("target", 8), ("draft", 8)}
+
+
+def test_a_refused_forced_rollback_is_told_with_what_else_was_proved(family):
+    wish = Wish(names=("rollback",))
+    executor = Executor(unproved={"dense-4b": ("dense-4b.gguf: checkpoint: no room",)})
+    wiring = wiring_of(family, executor)
+    lines = list(examine(wish, work_of(wish, wiring), wiring, linux_source()))
+    assert [line.finding for line in lines if line.level == "fail"] == [
+        "dense-4b: dense-4b.gguf: checkpoint: no room"
+    ]
+    assert "moe-q4: proved for γ 4, 8, 16, also by checkpoint, snapshots" in {line.finding for line in lines}
+
+
+def test_what_was_not_examined_after_a_failure_is_told(designed, family):
+    wiring = wiring_of(family, Executor(), state=_with(HEALTHY, thermal_level="critical"))
+    last = run(designed, wiring)[-1]
+    assert (last.check, last.level) == ("rollback", "warn")
+    assert last.finding.startswith("not examined")
+
+
+class TestOffload:
+    def lines(self, designed, family, layers, machine=MAC):
+        build = METAL_BUILD if machine is MAC else CPU_BUILD
+        source = mac_source() if machine is MAC else linux_source()
+        lines = run(designed, wiring_of(family, Executor(layers=layers), machine=machine, engine=build), source)
+        return [line for line in lines if line.check == "offload"]
+
+    def test_a_mac_whose_layers_all_went_to_metal_is_sound(self, designed, family):
+        (line,) = self.lines(designed, family, {"MTL0": 41})
+        assert (line.level, line.finding) == ("ok", "all layers of the 8 files loaded were put on MTL0")
+
+    def test_a_mac_whose_layers_stay_on_the_processor_makes_a_study_worthless(self, designed, family):
+        lines = self.lines(designed, family, {"CPU": 31, "MTL0": 10})
+        assert {line.level for line in lines} == {"fail"}
+        assert lines[0].finding.endswith(".gguf: 31 of 41 layers stay on the processor")
+        assert len(lines) == 8
+
+    def test_elsewhere_the_processor_is_where_layers_may_be(self, designed, family):
+        (line,) = self.lines(designed, family, {"CPU": 41}, LINUX)
+        assert (line.level, line.finding) == ("ok", "all layers of the 8 files loaded were put on CPU")
+
+    def test_a_log_that_does_not_say_is_not_taken_for_an_answer(self, designed, family):
+        assert {line.level for line in self.lines(designed, family, {})} == {"warn"}
+
+
+class TestExperiments:
+    def lines(self, family, name):
+        wish = Wish(names=(name,))
+        wiring = wiring_of(family, executor := Executor())
+        return list(examine(wish, work_of(wish, wiring), wiring, linux_source())), executor
+
+    def test_a_grid_is_examined_and_what_only_its_points_can_tell_is_named(self, family, tmp_path):
+        moe = write_tiny(tmp_path / "moe-64.gguf")
+        many = SimpleNamespace(
+            name="synthetic",
+            reason="asked for",
+            paths={**family.paths, "moe-64": moe, "draft-tiny": family.paths["draft-0.8b"]},
+            facts={"moe-64": SimpleNamespace(n_experts=64)},
+        )
+        lines, executor = self.lines(many, "moesd-grid")
+        assert {line.level for line in lines} == {"ok"}
+        assert [(str(pair), pair.gammas) for pair in executor.opened] == [("moe-64 + draft-tiny", (0, 2, 4))]
+        told = [line.finding for line in lines if line.check == "memory"]
+        assert any("not in this estimate" in finding for finding in told)
+
+    def test_a_target_with_too_few_experts_fails(self, family):
+        facts = {"moe-64": SimpleNamespace(n_experts=16, file="moe-64.gguf")}
+        few = SimpleNamespace(name="synthetic", reason="", paths=family.paths, facts=facts)
+        lines, executor = self.lines(few, "moesd-grid")
+        assert failed(lines) == ["models"]
+        assert executor.opened == []
+
+    def test_routing_loads_its_targets_and_says_who_proves_the_draft(self, family):
+        many = SimpleNamespace(
+            name="qwen3.5", reason="", paths={**family.paths, "moe-64": family.paths["moe-q4"]}, facts={}
+        )
+        lines, executor = self.lines(many, "routing")
+        assert {line.level for line in lines} == {"ok"}
+        assert [pair.target for pair in executor.opened] == ["moe-q4", "moe-q8"]
+        assert "each text proves the draft's" in str(lines)
+
+
+@pytest.mark.usefixtures("own_lock")
 class TestCommand:
     def doctor(self, wiring, *arguments):
         return CliRunner().invoke(cli, ["doctor", *arguments], obj=wiring)
@@ -167,6 +278,26 @@ class TestCommand:
         executor = Executor()
         self.doctor(wiring_of(family, executor), "dense-baseline")
         assert [str(pair) for pair in executor.opened] == ["dense-0.8b", "dense-2b", "dense-4b", "dense-9b"]
+
+    def test_while_a_study_runs_it_says_so_and_touches_nothing(self, family):
+        executor = Executor()
+        measured = []
+        wiring = replace(wiring_of(family, executor), machine_facts=lambda: measured.append("bandwidth"))
+        with hold(machine_lock_path(), "for a test"):
+            shown = self.doctor(wiring, "--json")
+        assert isinstance(shown.exception, StoreError)
+        assert str(shown.exception).startswith("a study is running on this machine (process ")
+        assert (executor.opened, measured, shown.stdout) == ([], [], "")
+
+    def test_a_study_cannot_start_beside_it(self, family):
+        class Watching(Executor):
+            def open(self, pair):
+                with pytest.raises(StoreError), hold(machine_lock_path(), "for a test"):
+                    pass
+                return super().open(pair)
+
+        assert self.doctor(wiring_of(family, executor := Watching())).exit_code == 0
+        assert executor.opened
 
     def test_refuses_a_suite_that_does_not_exist(self, family):
         shown = self.doctor(wiring_of(family, Executor()), "nope")

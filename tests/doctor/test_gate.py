@@ -32,9 +32,8 @@ def look(tmp_path, monkeypatch, **state):
     executor = Executor()
     family = family_of_tiny_files(tmp_path)
     wiring = wiring_of(family, executor, state=msgspec.structs.replace(HEALTHY, **state))
-    steps = design(Wish(names=("dense-sd",))).steps
     lines = before_study(
-        steps,
+        design(Wish(names=("dense-sd",))).pairs,
         family,
         settings=SETTINGS,
         machine=LINUX,
@@ -93,19 +92,19 @@ class TestInFrontOfAStudy:
         assert shown.exit_code == 1
 
     def test_warnings_are_shown_and_do_not_stop_it(self, tmp_path):
-        shown, executor = self.suite(tmp_path, lambda *steps, **facts: ["power source: battery"])
+        shown, executor = self.suite(tmp_path, lambda *pairs, **facts: ["power source: battery"])
         assert "doctor: power source: battery" in shown.stderr
         assert executor.opened
 
     def test_the_real_gate_is_wired_to_this_machine(self, tmp_path, monkeypatch):
         monkeypatch.setattr(examining, "other_load", lambda: [Busy("render", 3.0)])
         family = family_of_tiny_files(tmp_path)
-        steps = design(Wish(names=("dense-sd",))).steps
+        pairs = design(Wish(names=("dense-sd",))).pairs
         warnings = real_wiring().examine(
-            steps, family, settings=SETTINGS, machine=LINUX, engine=CPU_BUILD, out=tmp_path
+            pairs, family, settings=SETTINGS, machine=LINUX, engine=CPU_BUILD, out=tmp_path
         )
         assert any(warning.startswith("other processes: busy: render 300%") for warning in warnings)
 
 
-def _worthless(*steps, **facts):
+def _worthless(*pairs, **facts):
     raise UsageError("a study would be worthless now: heat")

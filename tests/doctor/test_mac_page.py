@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from runner.compose import Wish, design
+from runner.compose import Wish
 from runner.doctor import examine as examining
 from runner.doctor.examine import examine
+from runner.doctor.work import work_of
 from runner.executor import Pair
 from runner.gguf_facts import read_card
 from runner.memory_need import need_of
@@ -22,9 +23,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "mac.md").read_text(encoding="utf-8
 
 def test_every_check_of_the_doctor_has_its_place_on_the_page(tmp_path, monkeypatch):
     monkeypatch.setattr(examining, "other_load", list)
-    wiring = wiring_of(family_of_tiny_files(tmp_path), Executor(), machine=MAC, engine=METAL_BUILD)
+    executor = Executor(layers={"MTL0": 25})
+    wiring = wiring_of(family_of_tiny_files(tmp_path), executor, machine=MAC, engine=METAL_BUILD)
     wish = Wish(names=("all",))
-    told = {line.check for line in examine(wish, design(wish), wiring, mac_source())}
+    told = {line.check for line in examine(wish, work_of(wish, wiring), wiring, mac_source())}
     words = {name.strip() for row in re.findall(r"^\| ([^|]+) \|", PAGE, re.MULTILINE) for name in row.split(",")}
     assert told - words - {"power mode"} == set()
     assert "mode" in words

@@ -2,16 +2,21 @@
 
 import json
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from runner.cli import cli
+from runner.doctor import command
+from runner.models import resolve_family
 from runner.synthetic import tiny_foreign_model, tiny_model
+from suites.roles import DRAFTS, TARGETS
 
 CHECKS = [
     "machine", "bandwidth", "clock", "disk", "sleep", "llama.cpp", "backend", "power source", "power mode",
-    "heat", "memory pressure", "other processes", "models", "vocabulary", "memory", "rollback",
+    "heat", "memory pressure", "energy", "other processes", "models", "vocabulary", "memory", "rollback",
+    "offload",
 ]  # fmt: skip
 
 
@@ -25,12 +30,22 @@ def files(tmp_path_factory):
     }
 
 
-def lines_of(target, draft):
-    words = ["doctor", "prompt-sweep", "--json", "--role", f"moe-q4={target}", "--role", f"draft-0.8b={draft}"]
-    done = CliRunner().invoke(cli, words)
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path, monkeypatch):
+    """The built-in family stays where it is; a study of somebody else is no matter of these tests."""
+    monkeypatch.setattr(command, "machine_lock_path", lambda: tmp_path / "study.lock")
+
+
+def told_by_doctor(*words):
+    done = CliRunner().invoke(cli, ["doctor", *words, "--json"])
     told = json.loads(done.stdout)
     assert done.exit_code == int(told["worthless"])
-    return {line["check"]: line for line in told["lines"]}
+    return told["lines"]
+
+
+def lines_of(target, draft):
+    words = ["prompt-sweep", "--role", f"moe-q4={target}", "--role", f"draft-0.8b={draft}"]
+    return {line["check"]: line for line in told_by_doctor(*words)}
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a virtual Mac may lack Metal, and the doctor says so")
@@ -48,4 +63,22 @@ def test_a_draft_of_another_vocabulary_is_told_and_not_loaded(files):
     lines = lines_of(files["target"], files["foreign"])
     assert lines["vocabulary"]["level"] == "fail"
     assert "another vocabulary than target.gguf (first difference at token" in lines["vocabulary"]["finding"]
-    assert "rollback" not in lines
+    assert lines["rollback"]["finding"].startswith("not examined")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a virtual Mac may lack Metal, and the doctor says so")
+def test_with_the_built_in_family_no_line_fails_and_every_check_is_there(capsys):
+    resolve_family("synthetic", roles=TARGETS[:6] + DRAFTS[:2])
+    started = time.monotonic()
+    lines = told_by_doctor("--family", "synthetic")
+    with capsys.disabled():
+        print(f"\nthe doctor took {time.monotonic() - started:.1f} s with the built-in family")
+    assert {line["level"] for line in lines} <= {"ok", "warn"}, lines
+    told = {line["check"]: line for line in lines}
+    assert [check for check in CHECKS if check not in told] == []
+    assert told["energy"]["finding"].startswith(("measured in every run: CPU", "not measured: there is no "))
+    assert told["backend"]["finding"] == "CPU: everything runs on the processor"
+    assert told["offload"]["finding"].endswith("files loaded were put on CPU")
+    proved = [line["finding"] for line in lines if line["check"] == "rollback"]
+    assert "dense-0.8b: loads; nothing to roll back" in proved
+    assert sum("proved for γ 4, 8, 16" in finding for finding in proved) == 4

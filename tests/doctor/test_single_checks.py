@@ -16,7 +16,8 @@ from runner.doctor.state import Busy, load_line, other_load, state_lines
 from runner.errors import WorkerError
 from runner.executor import Pair
 from runner.gguf_facts import read_card
-from runner.memory_need import Need, added_bytes, need_of
+from runner.llama.device_choice import MOST_ROWS
+from runner.memory_need import CONTEXT_BYTES, PROCESS_BYTES, Need, added_bytes, need_of
 from runner.record import MachineState, Settings
 from tests.doctor.world import CPU_BUILD, HEALTHY, LINUX, MAC, METAL_BUILD, linux_source, mac_source
 from tests.models.real_shapes import write_hollow
@@ -108,7 +109,7 @@ class TestEngine:
     def test_a_metal_build_is_right_on_a_mac(self):
         lines = engine(METAL_BUILD, MAC, mac_source())
         assert levels(lines) == {"llama.cpp": "ok", "backend": "ok"}
-        assert "all layers go to the GPU" in lines[1].finding
+        assert lines[1].finding == "MTL0, BLAS, CPU: this build has Metal"
 
     @pytest.mark.parametrize("name", ["Metal", "MTL0", "mtl"])
     def test_metal_goes_by_several_names(self, name):
@@ -211,6 +212,30 @@ class TestMemory:
         on_host, on_device = (need_of(self.PAIR, cards, each) for each in (SETTINGS, ON_DEVICE))
         assert on_device.kv_bytes - on_host.kv_bytes == 1536 * 20_480
         assert on_device.recurrent_bytes - on_host.recurrent_bytes == cards["moe-q8"].recurrent_state_bytes
+
+    def test_each_forced_rollback_has_a_context_with_the_states_that_it_keeps(self, cards):
+        bare = Pair(target="moe-q8", draft="draft-2b", gammas=(0,))
+        forced = msgspec.structs.replace(bare, forced=((8, "checkpoint"), (8, "snapshots"), (8, "trim")))
+        without, need = (need_of(pair, cards, SETTINGS) for pair in (bare, forced))
+        states = (need.recurrent_bytes - without.recurrent_bytes) / cards["moe-q8"].recurrent_state_bytes
+        assert states == 2 + 9 + 1
+        assert need.kv_bytes - without.kv_bytes == 3 * 1536 * 20_480
+
+    def test_the_loop_that_checks_nothing_adds_a_context_on_each_side(self, cards):
+        target, draft = cards["moe-q8"], cards["draft-2b"]
+        checked, unchecked = (
+            need_of(msgspec.structs.replace(self.PAIR, unchecked=each), cards, SETTINGS) for each in (False, True)
+        )
+        assert unchecked.kv_bytes - checked.kv_bytes == 1536 * (20_480 + 12_288)
+        added = unchecked.recurrent_bytes - checked.recurrent_bytes
+        assert added == target.recurrent_state_bytes + draft.recurrent_state_bytes
+
+    def test_choosing_on_the_device_holds_the_logits_of_few_rows(self, cards):
+        pair = Pair(target="moe-q8", draft="none", gammas=(0,))
+        on_host, on_device = (need_of(pair, cards, each).compute_bytes for each in (SETTINGS, ON_DEVICE))
+        fixed = PROCESS_BYTES + CONTEXT_BYTES
+        assert on_host - fixed == 512 * 248_320 * 4
+        assert on_device - fixed - CONTEXT_BYTES == 2 * MOST_ROWS * 248_320 * 4
 
     def test_speculation_adds_a_draft_with_a_copy_of_its_state_and_the_targets_snapshots(self, cards):
         target, draft = cards["moe-q8"], cards["draft-2b"]

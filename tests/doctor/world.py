@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from runner.errors import EngineError, ModelError
 from runner.gguf_facts import inspect_gguf
+from runner.messages import Load, Loaded, Placed
 from runner.record import EngineFacts, MachineFacts, MachineState
 from runner.wiring import Wiring
 from tests.machine.recorded import RecordedLinux, RecordedMac
@@ -52,6 +53,9 @@ class Family:
         return {role: inspect_gguf(path, role) for role, path in self.paths.items()}
 
 
+PLACED = {"CPU": 25}
+
+
 class Session:
     def run(self, planned):
         raise EngineError("this world decodes nothing")
@@ -61,16 +65,42 @@ class Session:
 
 
 class Executor:
-    """Opens every pair, and remembers which; `broken` maps a target to the error of its pair."""
+    """Opens every pair, and remembers which; `broken` maps a target to the error of its pair.
 
-    def __init__(self, broken=None):
+    As a measuring process it says that layers went where `layers` says, and what `unproved` says of a target.
+    """
+
+    def __init__(self, broken=None, layers=PLACED, unproved=None):
         self.opened, self.broken, self.settings = [], broken or {}, None
+        self.layers, self.unproved, self.open_workers = layers, unproved or {}, 0
 
     def open(self, pair):
         self.opened.append(pair)
         if pair.target in self.broken:
             raise self.broken[pair.target]
         return Session()
+
+    def open_worker(self):
+        self.open_workers += 1
+        return Worker(self)
+
+
+class Worker:
+    """A measuring process that loads for an executor."""
+
+    def __init__(self, executor):
+        self.executor = executor
+
+    def ask(self, request, expected, *, limit_s):
+        assert (type(request), expected) == (Load, Loaded)
+        self.executor.settings = request.settings
+        self.executor.open(request.pair)
+        files = [request.target_path, *([request.draft_path] if request.draft_path else [])]
+        placed = tuple(Placed(file=file.rsplit("/")[-1], layers=self.executor.layers) for file in files)
+        return Loaded(placed=placed, unproved=self.executor.unproved.get(request.pair.target, ()))
+
+    def close(self):
+        self.executor.open_workers -= 1
 
 
 def family_of_tiny_files(folder, **tokens):
@@ -102,6 +132,7 @@ def wiring_of(family, executor, *, machine=LINUX, state=HEALTHY, engine=CPU_BUIL
         kept_awake=nullcontext,
         write_report=lambda folder: folder / "report.html",
         tables=lambda folder: "",
+        open_worker=executor.open_worker,
     )
 
 

@@ -95,6 +95,6 @@ def test_a_context_that_cannot_be_made_is_a_strategy_that_failed_and_the_next_is
     proved = preflight.prove(preflight.TARGET, reference, settings, gamma=4)
     assert proved.rollback.name == "checkpoint"
     proved.context.close()
-    with pytest.raises(RollbackError, match="snapshots: llama.cpp cannot make a context"):
+    with pytest.raises(RollbackError, match=r"snapshots: llama\.cpp cannot make a context"):
         preflight.prove(preflight.TARGET, reference, settings, gamma=4, only="snapshots")
     reference.close()

@@ -74,6 +74,10 @@ def test_the_strategy_is_chosen_by_the_kind_of_memory_and_proved(runs, kind):
         assert run.n_rs_seq == (0 if kind == "llama" else gamma)
 
 
+def test_every_run_records_what_became_of_flash_attention(runs):
+    assert {run.flash_attention for run in runs.values()} <= {"on", "off"}
+
+
 def test_the_baseline_pays_nothing_for_snapshots(runs):
     assert runs[0].n_rs_seq == 0
     assert runs[0].target_rollback == "none"

@@ -134,3 +134,26 @@ def test_what_llama_cpp_or_a_library_prints_does_not_spoil_the_answers(settings,
     session = ProcessExecutor(paths, settings, command=noisy).open(PAIR)
     assert session.run(planned(4)).cycles.emitted_tokens == 24
     session.close()
+
+
+def test_a_loaded_pair_says_where_its_layers_are_and_which_forced_rollback_failed(paths, settings, planned):
+    pair = Pair(target="target", draft="draft", gammas=(0,), forced=((4, "checkpoint"), (4, "trim")))
+    worker = Worker()
+    load = Load(
+        pair=pair, target_path=str(paths["target"]), draft_path=str(paths["draft"]), settings=settings
+    )
+    loaded = worker.answer(load)
+    assert isinstance(loaded, Loaded)
+    assert [each.file for each in loaded.placed] == [paths[role].name for role in ("target", "draft")]
+    assert all(sum(each.layers.values()) > 1 for each in loaded.placed)
+    (refusal_of_trim,) = loaded.unproved
+    assert "trim: llama_memory_seq_rm refused" in refusal_of_trim
+    done = worker.answer(Execute(planned=planned(4, rollback="checkpoint")))
+    assert done.measurement.target_rollback == "checkpoint"
+    assert worker.answer(Execute(planned=planned(4, rollback="trim"))).kind == "RollbackError"
+
+
+def test_a_pair_whose_every_cell_forces_its_rollback_makes_no_other_context(paths, settings):
+    pair = Pair(target="target", draft="draft", gammas=(0,), forced=((4, "checkpoint"),))
+    session = PairSession(pair, paths["target"], paths["draft"], settings)
+    assert set(session._arms) == {(0, None), (4, "checkpoint")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from runner.cli import cli
-from runner.errors import EngineError, ModelError, StudyError, WorkerError
+from runner.errors import EngineError, ModelError, StudyError, UsageError, WorkerError
 from runner.grid_record import GRID_LOG, ROUTING_LOG, GridPoint, GridRecord, RoutingRecord
 from runner.lines import decode_line_as
 from runner.record import Manifest
@@ -215,3 +216,39 @@ def test_routing_on_the_real_family_leaves_the_built_in_mixture_out(world, out):
 def test_routing_takes_another_length_of_text(world, out):
     assert call(world, "routing", "--out", out, "--n-predict", 64).exit_code == 0
     assert {record.subject.n_text_tokens for record in records(out, ROUTING_LOG, RoutingRecord)} == {64}
+
+
+class TestGate:
+    @pytest.fixture(params=["moesd-grid", "routing"])
+    def name(self, request) -> str:
+        return request.param
+
+    def call(self, world, examine, *arguments: object) -> Result:
+        wiring = replace(world.wiring, examine=examine)
+        return CliRunner().invoke(suite, [str(one) for one in arguments], obj=wiring)
+
+    def test_a_worthless_experiment_is_refused_with_nothing_written_or_loaded(self, world, out, name):
+        result = self.call(world, worthless, name, "--out", out)
+        assert str(result.exception) == "a study would be worthless now: heat"
+        assert world.asked == []
+        assert not out.exists()
+
+    def test_the_option_starts_it_all_the_same(self, world, out, name):
+        assert self.call(world, worthless, name, "--out", out, "--despite-doctor").exit_code == 0
+        assert out.exists()
+
+    def test_warnings_are_shown_and_the_pairs_are_those_that_will_be_loaded(self, world, out, name):
+        seen = []
+
+        def examine(pairs, family, **facts):
+            seen.extend(pairs)
+            return ["power source: battery"]
+
+        result = self.call(world, examine, name, "--out", out)
+        assert "doctor: power source: battery" in result.stderr
+        targets = {"moesd-grid": ["moe-64"], "routing": ["moe-q4", "moe-q8", "moe-64"]}[name]
+        assert [pair.target for pair in seen] == targets
+
+
+def worthless(*pairs, **facts):
+    raise UsageError("a study would be worthless now: heat")

@@ -18,6 +18,7 @@ from runner.plan import (
     counts,
     identify,
     lay_out,
+    pairs_of,
     refuse_what_does_not_fit,
     roles_of,
 )
@@ -209,3 +210,17 @@ def test_any_suite_yields_its_declared_cells_once_and_one_baseline_a_comparison(
     comparisons = comparisons_of(steps)
     assert len(comparisons) == suite.n_comparisons
     assert all(sorted(gammas) == sorted({0, *suite.axes.gammas}) for _, gammas in comparisons)
+
+
+def test_a_pair_says_which_rollbacks_its_cells_force() -> None:
+    (pair,) = [pair for pair, _ in plan_of(load_suites(("rollback",))).by_pair() if pair.target == "moe-q4"]
+    assert (pair.gammas, pair.drafted) == ((0,), (4, 8, 16))
+    assert pair.forced == tuple((gamma, kind) for gamma in (4, 8, 16) for kind in ("checkpoint", "snapshots"))
+
+
+def test_a_pair_of_several_suites_has_what_each_of_them_asks() -> None:
+    steps = lay_out(load_suites(("moe-sd", "phantom")), 1)
+    pairs = {str(pair): pair for pair in pairs_of(steps)}
+    assert pairs["moe-q4 + draft-0.8b"].unchecked
+    assert not pairs["moe-q4 + draft-2b"].unchecked
+    assert list(pairs.values()) == [pair for pair, _ in plan_of(load_suites(("moe-sd", "phantom"))).by_pair()]
