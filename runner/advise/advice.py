@@ -13,7 +13,7 @@ from runner.advise.investigate import Findings, OpenPair, Tell, investigate
 from runner.advise.predict import Interval, Prediction
 from runner.advise.question import Question, is_model
 from runner.advise.verify import Verification
-from runner.errors import UsageError
+from runner.errors import StudyError, UsageError
 from runner.record import NO_DRAFT
 
 WORTHWHILE = 1.03
@@ -62,21 +62,29 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def advise(question: Question, open_pair: OpenPair, budget: Budget, tell: Tell) -> Advice:
-    """Investigate every draft within the budget and decide.
+    """Investigate every draft within the budget and decide by those that could be measured.
 
-    Raises UsageError when the budget did not allow a single prediction; RollbackError, ModelError or EngineError
-    as the pairs do.
+    Raises UsageError when the budget did not allow a single prediction; when every draft failed, the first one's
+    RollbackError, ModelError, EngineError or WorkerError.
     """
     found: list[Findings] = []
     missing: list[str] = []
+    errors: list[StudyError] = []
     drafts = question.drafts or (NO_DRAFT,)
     for place, draft in enumerate(drafts):
         share = budget.share(1 / (len(drafts) - place))
-        result = investigate(question, draft, open_pair, budget=budget, share=share, tell=tell)
+        try:
+            result = investigate(question, draft, open_pair, budget=budget, share=share, tell=tell)
+        except StudyError as error:
+            errors.append(error)
+            missing.append(f"{draft} ({error})")
+            continue
         if isinstance(result, Findings):
             found.append(result)
         else:
             missing.append(result)
+    if not found and errors:
+        raise errors[0]
     if not found:
         raise UsageError(
             f"nothing could be measured within {budget.seconds:.0f} s ({'; '.join(missing)}); "

@@ -15,13 +15,16 @@ from runner import compose
 from runner.advise.advice import Advice, advise
 from runner.advise.budget import Budget
 from runner.advise.investigate import OpenPair
+from runner.advise.memory import within_memory
 from runner.advise.question import AdviceSession, Question, is_model
 from runner.advise.render import as_text
 from runner.advise.request import Models, context_tokens, find_models, read_prompts
 from runner.advise.server_flags import server_arguments
 from runner.compose import Wish
+from runner.doctor.examine import capacity_of
 from runner.executor import Pair
 from runner.locks import hold, machine_lock_path
+from runner.machine.source import SystemSource
 from runner.record import NO_DRAFT, Settings
 from runner.shared_options import models_dir_option, role_option
 from runner.wiring import Wiring, real_wiring
@@ -108,7 +111,8 @@ def _answer(
     models = find_models(target, drafts, wiring, family=family, models_dir=models_dir, overrides=roles)
     n_ctx = context_tokens(texts, n_predict, max_gamma)
     wish = Wish(names=(), threads=threads, seed=seed)
-    settings = compose.settings_of(wish, n_ctx, wiring.machine_facts())
+    machine = wiring.machine_facts()
+    settings = compose.settings_of(wish, n_ctx, machine)
     question = Question(
         target=models.target,
         drafts=models.drafts,
@@ -118,8 +122,15 @@ def _answer(
         seed=seed,
         near_tie_logits=_near_tie_logits(),
     )
+    open_pair = within_memory(
+        process_opener(models, settings),
+        models.paths,
+        settings,
+        capacity_of(machine, wiring.machine_state(), SystemSource()),
+        _tell,
+    )
     with wiring.kept_awake():
-        advice = advise(question, process_opener(models, settings), allowed, _tell)
+        advice = advise(question, open_pair, allowed, _tell)
     return _report(advice, models, settings)
 
 

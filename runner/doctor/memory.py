@@ -38,7 +38,7 @@ def _too_large(name: str, need: Need, capacity: Capacity) -> Line | None:
     told = f"{_told(name, need)}, of {_known(capacity)}"
     if capacity.memory_bytes is not None and need.total_bytes > capacity.memory_bytes:
         return fail(
-            "memory", told, "leave this pair out, use smaller files, or give fewer gammas or a shorter --n-ctx"
+            "memory", told, "leave this pair out, or use smaller files, fewer or smaller gammas or less context"
         )
     limit = capacity.gpu_limit_bytes
     if limit is not None and need.total_bytes > limit:

@@ -6,11 +6,14 @@ import pytest
 
 from runner.advise.advice import Advice, advise
 from runner.advise.budget import Budget
+from runner.advise.memory import within_memory
 from runner.advise.question import planned_run
 from runner.advise.render import as_text
-from runner.errors import RollbackError, UsageError, WorkerError
+from runner.doctor.memory import Capacity
+from runner.errors import EngineError, RollbackError, UsageError, WorkerError
 from runner.executor import Pair
 from tests.advise.scripted_world import World, question
+from tests.engine.conftest import SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -153,3 +156,60 @@ def test_the_baseline_runs_beside_the_candidates_in_changing_order():
         comparisons.setdefault((cell.prompt, cell.block), []).append(cell.gamma)
     assert all(gammas.count(0) == 1 for gammas in comparisons.values())
     assert len({gammas.index(0) for gammas in comparisons.values()}) > 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RollbackError("rejected tokens cannot be taken back on this model"),
+        EngineError("llama_decode returned -3"),
+        WorkerError("the measuring process died (signal 6)"),
+    ],
+)
+@pytest.mark.parametrize("drafts", [("small", "broken"), ("broken", "small")])
+def test_a_draft_that_fails_is_named_and_what_the_other_came_to_is_kept(drafts, error):
+    world = World()
+
+    def open_pair(pair, limit_s):
+        if pair.draft == "broken":
+            raise error
+        return world.open(pair, limit_s)
+
+    advice = advise(question(drafts=drafts), open_pair, Budget(600, clock=world.seconds), lambda line: None)
+    assert (advice.use, advice.best.predicted.drafter) == (True, "small")
+    assert f"not measured: broken ({error})" in as_text(advice, 0, "")
+
+
+def test_when_every_draft_fails_the_first_failure_is_the_answer():
+    def fails(pair, limit_s):
+        raise RollbackError(f"{pair.draft} cannot be rolled back")
+
+    with pytest.raises(RollbackError, match="one cannot"):
+        advise(question(drafts=("one", "two")), fails, Budget(600, clock=World().seconds), lambda line: None)
+
+
+class TestMemory:
+    PAIR = Pair(target="target", draft="draft", gammas=(0, 4))
+
+    def opened(self, tiny, memory_bytes, available_bytes):
+        calls, told = [], []
+        paths = {"target": tiny("qwen35"), "draft": tiny("qwen35", draft=True)}
+        capacity = Capacity(memory_bytes, available_bytes, None, False)
+        open_pair = within_memory(
+            lambda pair, limit_s: calls.append(pair), paths, SETTINGS, capacity, told.append
+        )
+        open_pair(self.PAIR, 10.0)
+        assert calls == [self.PAIR]
+        return told
+
+    def test_what_fits_is_opened_without_a_word(self, tiny):
+        assert self.opened(tiny, 10**12, 10**12) == []
+
+    def test_what_is_not_free_now_is_told_and_tried(self, tiny):
+        (line,) = self.opened(tiny, 10**12, 10**6)
+        assert line.startswith("memory: target + draft takes")
+        assert "only 1.0 MB are free: close other programs" in line
+
+    def test_what_the_machine_does_not_have_is_refused_unopened(self, tiny):
+        with pytest.raises(UsageError, match=r"target \+ draft takes .* leave this pair out"):
+            self.opened(tiny, 10**6, 10**6)

@@ -15,7 +15,7 @@ from runner.errors import ModelError, RollbackError, UsageError
 from runner.llama import preflight, session
 from runner.llama.session import PairSession
 from runner.models import check_pair
-from runner.record import MachineFacts
+from runner.record import MachineFacts, MachineState
 from runner.synthetic import tiny_foreign_model
 from runner.wiring import Wiring
 
@@ -37,7 +37,7 @@ def wiring(tiny):
         make_executor=unused,
         engine_facts=unused,
         machine_facts=lambda: MachineFacts(system="Test", architecture="test"),
-        machine_state=unused,
+        machine_state=MachineState,
         kept_awake=nullcontext,
         write_report=unused,
         tables=unused,
@@ -126,6 +126,16 @@ def test_a_target_whose_rollback_cannot_be_proved_is_refused(wiring, prompts, mo
     assert "\n" not in message
     assert "rejected tokens cannot be taken back on this model (trim: llama_memory_seq_rm refused" in message
     assert result.stdout == ""
+
+
+def test_a_pair_that_no_memory_holds_is_refused_before_it_is_loaded(wiring, tiny, prompts, monkeypatch):
+    monkeypatch.setattr(module, "process_opener", lambda models, settings: pytest.fail)
+    small_machine = MachineFacts(system="Test", architecture="test", memory_bytes=10**6)
+    wiring = replace(wiring, machine_facts=lambda: small_machine)
+    result = run(wiring, "--target", str(tiny("llama")), "--draft", "none", *small(prompts))
+    assert isinstance(result.exception, UsageError)
+    assert "llama-target takes " in str(result.exception)
+    assert "of 1.0 MB: leave this pair out" in str(result.exception)
 
 
 def test_a_missing_file_is_named(wiring, prompts, tmp_path, tiny):
