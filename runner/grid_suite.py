@@ -35,7 +35,7 @@ class GridExperiment:
 
     log = Log(GRID_LOG, GridRecord)
     unexamined: tuple[tuple[str, str], ...] = (
-        ("memory", "contexts of many sequences are not in this estimate; they are kept to half of what is free"),
+        ("memory", "contexts of many sequences are not in this estimate; loops take fewer where memory is short"),
         ("rollback", "proved here with the file's own number of experts, and by each point with its own"),
     )
 
