@@ -16,6 +16,7 @@ from analysis.plots.oracle import oracle_figure
 from analysis.plots.phantom import phantom_figure
 from analysis.plots.prompt_length import prompt_length_figure
 from analysis.plots.published import beside_figure, bounds_figure
+from analysis.plots.rollback import rollback_figure
 from analysis.plots.speedup import speedup_figure
 from analysis.plots.style import styled
 from analysis.plots.subject import Subject
@@ -96,6 +97,12 @@ STUDY_PLOTS: tuple[Plot, ...] = (
         "oracle-plane", "Speedup against acceptance that was set, not found",
         "One panel per target: speedup over the acceptance of oracle drafts, a line per γ, drafting free and "
         "charged.", oracle_figure,
+    ),
+    Plot(
+        "rollback-cost", "What taking rejected tokens back costs",
+        "One panel per target: time per cycle for marking and rolling back, in units of the baseline's time per "
+        "token, over the number of drafted tokens, a line per rollback strategy, with intervals.",
+        rollback_figure,
     ),
     Plot(
         "phantom-beside-honest", "Runs that check nothing beside honest ones",

@@ -143,7 +143,8 @@ STUDY_SECTIONS: tuple[Section, ...] = (
     ),
     Section(
         "rollback", "What taking tokens back costs",
-        "The same configuration under each rollback that proved right.", (), found_by(rollback_document),
+        "The same configuration under each rollback that proved right.", ("rollback-cost",),
+        found_by(rollback_document),
         suite="rollback", n_open=1,
     ),
     Section(

@@ -76,7 +76,10 @@ def subject(folder: Path) -> Subject:
     return subject_of(folder)
 
 
-@pytest.mark.parametrize("name", ["oracle-plane", "phantom-beside-honest", "verify-cost", "expert-coverage"])
+EXPERIMENTS = ("oracle-plane", "rollback-cost", "phantom-beside-honest", "verify-cost", "expert-coverage")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_that_was_run_has_its_figure(subject: Subject, name: str) -> None:
     plot = next(plot for plot in STUDY_PLOTS if plot.name == name)
     figure = drawn(plot, subject)
