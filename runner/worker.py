@@ -2,7 +2,7 @@
 
 Started as `python -m runner.worker` by `runner.worker_client`. An abort inside llama.cpp ends this process and
 not the study. Whatever else writes to standard output (llama.cpp, a library) is sent to standard error, so that
-replies stay clean.
+replies stay clean. Standard error is the parent's temporary file: what it holds last tells why this process died.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import msgspec
 
 from runner.errors import EngineError, StudyError, UsageError
 from runner.llama.grid_session import GridSession
-from runner.llama.library import engine_facts
+from runner.llama.library import engine_facts, keep_log_in
 from runner.llama.routing_session import count
 from runner.llama.session import PairSession
 from runner.llama.trace import trace
@@ -115,6 +115,7 @@ def serve(session_type: type[PairSession]) -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         signal.signal(stop, signal.SIG_IGN)
     replies = _claim_stdout()
+    keep_log_in(sys.stderr.fileno())
     decoder = msgspec.json.Decoder(Request)
     worker = Worker(session_type)
     for line in sys.stdin.buffer:

@@ -6,6 +6,7 @@ its memory returns to the system with it and a crash inside llama.cpp costs one 
 
 from __future__ import annotations
 
+import os
 import selectors
 import subprocess
 import sys
@@ -39,7 +40,10 @@ from runner.record import NO_DRAFT, EngineFacts, Measurement, Settings
 LOAD_LIMIT_S = 900.0
 """Loading 40 GB from a slow disk and proving three gammas takes minutes, not a quarter of an hour."""
 _DESCRIBE_LIMIT_S = 120.0
-_TAIL_BYTES = 4000
+_TAIL_BYTES = 16_000
+_TAIL_LINES = 16
+_QUIET = {"GGML_NO_BACKTRACE": "1"}
+"""Frames of an abort would push its reason out of the last lines, and a debugger would hold the process up."""
 
 COMMAND = (sys.executable, "-m", "runner.worker")
 UNCHECKED_COMMAND = (sys.executable, "-m", "runner.llama.phantom")
@@ -51,7 +55,12 @@ class WorkerProcess:
     def __init__(self, command: tuple[str, ...] = COMMAND) -> None:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr, bufsize=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+            bufsize=0,
+            env={**os.environ, **_QUIET},
         )
         self._decoder = msgspec.json.Decoder(Reply)
         self._buffer = b""
@@ -99,13 +108,15 @@ class WorkerProcess:
         status = self._process.wait()
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         tail = self._last_words()
-        last = f": {tail[-1]}" if tail else ""
+        last = f"; its last words: {tail[-1]}" if tail else ""
         return WorkerError(f"the measuring process died ({how}){last}", log_tail=tail)
 
     def _last_words(self) -> tuple[str, ...]:
-        size = self._stderr.seek(0, 2)
-        self._stderr.seek(max(size - _TAIL_BYTES, 0))
-        return tuple(self._stderr.read().decode("utf-8", "replace").splitlines()[-12:])
+        # The process writes at the position that both share, so it must not be moved.
+        descriptor = self._stderr.fileno()
+        start = max(os.fstat(descriptor).st_size - _TAIL_BYTES, 0)
+        tail = os.pread(descriptor, _TAIL_BYTES, start).decode("utf-8", "replace")
+        return tuple(line for line in tail.splitlines() if line.strip())[-_TAIL_LINES:]
 
     def close(self) -> None:
         """End the process at once, whatever it is doing."""

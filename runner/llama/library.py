@@ -1,6 +1,7 @@
 """The loaded llama.cpp library: its log, its build, its backends.
 
-The log never reaches the user's terminal; the last lines go into the error of the call that failed.
+The log never reaches the user's terminal; the last lines go into the error of the call that failed, and in a
+measuring process also into its file of last words, for the call that never returns.
 """
 
 from __future__ import annotations
@@ -14,20 +15,26 @@ from functools import cache
 import llama_cpp
 from llama_cpp import _ggml
 
+from runner.llama.last_words import LastWords
 from runner.record import EngineFacts
 
 _LOG_LINES = 40
 _log: deque[str] = deque(maxlen=_LOG_LINES)
 _partial = ""
 _listeners: list[list[str]] = []
+_last_words: list[LastWords] = []
 
 
 @llama_cpp.llama_log_callback  # type: ignore[untyped-decorator]
 def _on_log(_level: int, text: bytes, _user_data: ctypes.c_void_p) -> None:
     # llama.cpp's log is global and arrives in pieces.
     global _partial
-    *lines, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
-    _log.extend(line for line in lines if line.strip())
+    *whole, _partial = (_partial + text.decode("utf-8", "replace")).split("\n")
+    lines = [line for line in whole if line.strip()]
+    _log.extend(lines)
+    if lines:
+        for each in _last_words:
+            each.add(lines, tuple(_log))
     for heard in _listeners:
         heard.extend(lines)
 
@@ -48,6 +55,11 @@ def listening() -> Iterator[list[str]]:
         yield heard
     finally:
         _listeners[:] = [each for each in _listeners if each is not heard]
+
+
+def keep_log_in(descriptor: int) -> None:
+    """Also write every log line to the file open at `descriptor`, where it outlives this process."""
+    _last_words[:] = [LastWords(descriptor)]
 
 
 def log_tail(n_lines: int = 12) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The measuring process: real runs through it, and every way it can fail to answer."""
 
+import os
 import sys
 import textwrap
 from functools import partial
@@ -8,6 +9,7 @@ import pytest
 
 from runner.errors import EngineError, ModelError, UsageError, WorkerError
 from runner.executor import Pair
+from runner.llama.last_words import MOST_BYTES, LastWords
 from runner.llama.session import PairSession
 from runner.messages import Describe, Described, Execute, Load, Loaded, Refused
 from runner.worker import Worker, refusal
@@ -81,6 +83,52 @@ def test_a_death_by_signal_is_told_with_the_last_words_on_standard_error():
         worker.ask(Describe(), Loaded, limit_s=30)
     assert caught.value.log_tail[0] == "GGML_ASSERT(x) failed"
     worker.close()
+
+
+ABORTING = (sys.executable, "-m", "tests.engine.aborting_worker")
+
+
+@pytest.fixture
+def doomed(paths, settings):
+    session = ProcessExecutor(paths, settings, command=ABORTING).open(PAIR)
+    yield session
+    session.close()
+
+
+def test_an_assertion_inside_llama_cpp_is_told_with_the_log_lines_before_it(doomed, plan_one):
+    with pytest.raises(WorkerError, match=r"died \(signal 6\); its last words: ggml\.c:7") as caught:
+        doomed.run(plan_one(0, text="abort"))
+    *before, logged, reason = caught.value.log_tail
+    assert reason == "ggml.c:7: GGML_ASSERT(n_tokens > 0) failed"
+    assert logged == "the last thing that llama.cpp logged"
+    assert before, "what was logged while loading"
+
+
+def test_a_process_that_the_system_killed_leaves_its_last_log_lines(doomed, plan_one):
+    with pytest.raises(WorkerError, match=r"died \(signal 9\)") as caught:
+        doomed.run(plan_one(0, text="kill"))
+    assert caught.value.log_tail[-1] == "the last thing that llama.cpp logged"
+
+
+def test_a_study_of_hours_leaves_a_small_file_of_last_words(doomed, plan_one):
+    doomed.run(plan_one(0, text="chatter"))
+    written = os.fstat(doomed._worker._stderr.fileno()).st_size
+    assert 0 < written < 2 * MOST_BYTES
+    with pytest.raises(WorkerError) as caught:
+        doomed.run(plan_one(0, text="abort"))
+    assert "line 39999 of many" in caught.value.log_tail
+    assert caught.value.log_tail[-1].endswith("GGML_ASSERT(n_tokens > 0) failed")
+
+
+def test_log_lines_go_to_a_file_and_never_to_a_pipe_or_a_terminal(tmp_path):
+    reading, writing = os.pipe()
+    LastWords(writing).add(["line"], ["line"])
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        assert pipe.read() == b""
+    with (tmp_path / "log").open("w+b") as file:
+        LastWords(file.fileno()).add(["line"], ["line"])
+    assert (tmp_path / "log").read_bytes() == b"line\n"
 
 
 def test_a_worker_that_stops_answering_is_given_up_after_its_time():
