@@ -20,11 +20,12 @@ from runner import compose
 from runner.compose import Wish
 from runner.errors import StudyError, UsageError, WorkerError
 from runner.executor import Pair
+from runner.go_on import to_go_on, to_try_again
 from runner.grid_record import Logged
 from runner.history import Log
 from runner.interrupt import Stop, stop_on_signals
 from runner.locks import hold, machine_lock_path
-from runner.measure import ALL_OK, INTERRUPTED, SOME_FAILED, announce_stop, same_command
+from runner.measure import ALL_OK, INTERRUPTED, SOME_FAILED, announce_stop
 from runner.plan_view import announce
 from runner.record import NO_DRAFT, EngineFacts, MachineFacts, Settings, Status, fingerprint
 from runner.redact import Private, of_this_machine, redact_all
@@ -107,10 +108,15 @@ def run(experiment: Experiment, wish: Wish, wiring: Wiring) -> int:
         experiment.refuse(family)
         folder = wish.out or compose.default_out(wish, family.name)
         with _Bench(experiment, wish, family, wiring) as bench, bench.study(folder) as study:
+            wanted = bench.wanted(study)
             with stop_on_signals(announce_stop) as stop, wiring.kept_awake():
-                _measure_all(bench, study, stop)
+                _measure_all(bench, wanted, study, stop)
+            undone = sum(not study.was_attempted(task.run_id) for task in wanted) if stop.requested else 0
             counts = Counter(study.state(task.run_id) for task in bench.tasks)
-    return _conclude(counts, stop, str(folder), same_command(wish.arguments, folder))
+    if undone:
+        _say(f"stopped with {undone} points to measure; to go on: {to_go_on(wish, folder)}")
+        return INTERRUPTED
+    return _conclude(counts, wish, folder)
 
 
 class _Bench:
@@ -195,8 +201,7 @@ class _Bench:
             worker.close()
 
 
-def _measure_all(bench: _Bench, study: Study, stop: Stop) -> None:
-    wanted = bench.wanted(study)
+def _measure_all(bench: _Bench, wanted: Sequence[Task], study: Study, stop: Stop) -> None:
     if not wanted:
         return
     _say(
@@ -253,13 +258,11 @@ class _Progress:
             _say(f"{self._count} of {self._total} points, about {left} left")
 
 
-def _conclude(counts: Counter[Status | Literal["missing"]], stop: Stop, folder: str, same: str) -> int:
-    if stop.requested and counts["missing"]:
-        _say(f"stopped with {counts['missing']} points to measure; to go on: {same}")
-        return INTERRUPTED
+def _conclude(counts: Counter[Status | Literal["missing"]], wish: Wish, folder: Path) -> int:
     click.echo(f"results: {folder}")
     if counts["failed"]:
-        _say(f"{counts['failed']} of {counts.total()} points failed; to try them again: {same} --rerun failed")
+        again = to_try_again(wish, folder)
+        _say(f"{counts['failed']} of {counts.total()} points failed; to try them again: {again}")
         return SOME_FAILED
     return ALL_OK
 

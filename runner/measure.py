@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -13,6 +11,7 @@ import click
 from runner import compose
 from runner.compose import Design, Wish
 from runner.errors import StudyError, UsageError
+from runner.go_on import to_go_on, to_try_again
 from runner.interrupt import stop_on_signals
 from runner.locks import hold, machine_lock_path
 from runner.plan import Plan
@@ -40,7 +39,7 @@ def measure(wish: Wish, wiring: Wiring) -> int:
         compose.refuse_strange_drafts(designed.steps, family, wiring)
         folder = wish.out or compose.default_out(wish, family.name)
         outcome = _run(wish, designed, family, folder, wiring)
-    return _conclude(outcome, folder, wiring, same_command(wish.arguments, folder))
+    return _conclude(outcome, wish, folder, wiring)
 
 
 def _run(wish: Wish, designed: Design, family: FoundFamily, folder: Path, wiring: Wiring) -> Outcome:
@@ -77,15 +76,15 @@ def _say_what_is_left(folder: Path, n_wanted: int, plan: Plan) -> None:
         _say(f"continuing {folder}: {n_wanted} of {len(plan.runs)} runs are left to do")
 
 
-def _conclude(outcome: Outcome, folder: Path, wiring: Wiring, same_command: str) -> int:
-    if outcome.interrupted and outcome.missing:
-        _say(f"stopped with {outcome.missing} runs to do; to go on: {same_command}")
+def _conclude(outcome: Outcome, wish: Wish, folder: Path, wiring: Wiring) -> int:
+    if outcome.interrupted and outcome.undone:
+        _say(f"stopped with {outcome.undone} runs to do; to go on: {to_go_on(wish, folder)}")
         return INTERRUPTED
     _explain(folder, wiring)
     click.echo(f"results: {folder}")
     if outcome.failed:
         n_runs = outcome.ok + outcome.failed
-        _say(f"{outcome.failed} of {n_runs} runs failed; to try them again: {same_command} --rerun failed")
+        _say(f"{outcome.failed} of {n_runs} runs failed; to try them again: {to_try_again(wish, folder)}")
         return SOME_FAILED
     return ALL_OK
 
@@ -97,15 +96,6 @@ def _explain(folder: Path, wiring: Wiring) -> None:
         click.echo(f"report: {wiring.write_report(folder)}")
     except StudyError as error:
         _say(f"no tables: {error}")
-
-
-def same_command(arguments: Sequence[str], folder: Path) -> str:
-    """The command line that continues a study: as it was typed, and into the same folder."""
-    given = list(arguments)
-    if "--out" not in given and not any(each.startswith("--out=") for each in given):
-        given += ["--out", str(folder)]
-    kept = [each for each in given if each not in {"--rerun", "failed", "--rerun=failed"}]
-    return f"python -m runner {shlex.join(kept)}"
 
 
 def announce_stop() -> None:

@@ -64,11 +64,12 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a plan ended: how many of its runs are ok, failed, or still missing."""
+    """How a command ended: how many runs of the plan are ok or failed by now."""
 
     ok: int
     failed: int
-    missing: int
+    undone: int
+    """Wanted runs that it did not get to; those of them that had failed before still count as failed."""
     interrupted: bool
 
 
@@ -95,13 +96,10 @@ def execute(plan: Plan, wanted: Sequence[PlannedRun], executor: Executor, study:
             if todo and not bench.stop.requested:
                 _run_pair(pair, todo, executor, study, bench)
     except KeyboardInterrupt:
-        return _outcome(plan, study, interrupted=True)
-    return _outcome(plan, study, interrupted=bench.stop.requested)
-
-
-def _outcome(plan: Plan, study: Study, *, interrupted: bool) -> Outcome:
+        bench.stop.requested = True
     states = Counter(study.state(run.run_id) for run in plan.runs)
-    return Outcome(ok=states["ok"], failed=states["failed"], missing=states["missing"], interrupted=interrupted)
+    undone = sum(not study.was_attempted(run.run_id) for run in wanted)
+    return Outcome(ok=states["ok"], failed=states["failed"], undone=undone, interrupted=bench.stop.requested)
 
 
 def _run_pair(pair: Pair, todo: Sequence[PlannedRun], executor: Executor, study: Study, bench: Bench) -> None:

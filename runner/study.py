@@ -51,6 +51,7 @@ class Study:
         self._manifest = manifest
         self._run_ids = frozenset(run_ids)
         self._past: dict[str, Past] = {}
+        self._added: set[str] = set()
         self._is_new = False
         self._descriptor: int | None = None
         self._held = ExitStack()
@@ -104,6 +105,7 @@ class Study:
                     os.ftruncate(self._descriptor, size)
                 raise
         note(self._past, record)
+        self._added.add(record.run_id)
 
     def state(self, run_id: str) -> Literal["missing", "ok", "failed"]:
         """How the latest attempt at a run ended, or that there was none."""
@@ -114,6 +116,10 @@ class Study:
         """The number of the next attempt at a run, from 1."""
         past = self._past.get(run_id)
         return 1 if past is None else past.attempt + 1
+
+    def was_attempted(self, run_id: str) -> bool:
+        """Whether an attempt at a run was added since this folder was entered."""
+        return run_id in self._added
 
     @property
     def has_begun(self) -> bool:

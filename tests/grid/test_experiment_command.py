@@ -123,6 +123,18 @@ def test_a_point_that_fails_is_a_record_and_is_tried_again_on_request(world, out
     assert (last.point, last.attempt, last.status) == (some_point(3), 2, "ok")
 
 
+def test_an_interrupted_repetition_of_failed_points_says_how_to_go_on_with_it(world, out):
+    for order in (3, 8):
+        world.fails(some_point(order), EngineError("once"))
+    call(world, "moesd-grid", "--out", out)
+    world.fails(some_point(3), KeyboardInterrupt())
+    result = call(world, "moesd-grid", "--out", out, "--rerun", "failed")
+    assert result.exit_code == 130
+    assert "stopped with 2 points to measure" in result.output
+    assert result.output.endswith("--rerun failed\n")
+    assert call(world, "moesd-grid", "--out", out, "--rerun", "failed").exit_code == 0
+
+
 def test_a_worker_that_died_is_replaced_once_and_then_the_point_has_failed(world, out):
     world.fails(some_point(0), WorkerError("died"))
     world.fails(some_point(5), WorkerError("died"), WorkerError("died again"))

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from runner.cli import cli
 from runner.errors import EngineError, ModelError, StudyError, WorkerError
 from runner.executor import PlannedRun
+from runner.go_on import same_command
 from runner.locks import hold, machine_lock_path
 from runner.record import Manifest
 from runner.suite_command import suite
@@ -209,6 +210,53 @@ def test_failed_runs_give_status_1_and_can_be_run_again(run: Run, world: World, 
     assert run(*shlex.split(again)).exit_code == 0
     assert world.executor.ran == [3, 5]
     assert len(records_in(tmp_path / "study")) == N_SMALL + 1 + 2
+
+
+def test_an_interrupted_repetition_of_failed_runs_says_how_to_go_on_with_it(
+    run: Run, world: World, tmp_path: Path
+) -> None:
+    for order in (3, 5, 8):
+        world.executor.fails(order, EngineError("once"))
+    run(*SMALL, "--out", "study")
+
+    world.executor = FakeExecutor()
+    world.executor.before_run = lambda planned: planned.order == 3 and os.kill(os.getpid(), signal.SIGINT)
+    result = run(*SMALL, "--out", "study", "--rerun", "failed")
+    assert result.exit_code == 130
+    assert "stopped with 2 runs to do" in result.stderr
+    assert "tables of" not in result.stdout
+    go_on = result.stderr.rsplit("to go on: python -m runner suite ", 1)[1]
+
+    world.executor = FakeExecutor()
+    assert run(*shlex.split(go_on)).exit_code == 0
+    assert world.executor.ran == [5, 8]
+
+
+def test_a_folder_may_be_named_like_what_is_asked_for(run: Run, world: World, tmp_path: Path) -> None:
+    world.executor.fails(3, EngineError("once"))
+    result = run(*SMALL, "--out", "failed")
+    assert result.stderr.endswith("--out failed --rerun failed\n")
+    again = result.stderr.rsplit("python -m runner suite ", 1)[1]
+
+    world.executor = FakeExecutor()
+    world.executor.fails(3, EngineError("twice"))
+    result = run(*shlex.split(again))
+    assert result.stderr.endswith("--out failed --rerun failed\n"), "and said once"
+    assert world.executor.ran == [3]
+    assert len(records_in(tmp_path / "failed")) == N_SMALL + 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "continued"),
+    [
+        (["suite", "all"], "suite all --out study"),
+        (["suite", "all", "--rerun=failed", "--out=failed"], "suite all --out=failed"),
+        (["suite", "--rerun", "failed", "all", "--out", "failed"], "suite all --out failed"),
+        (["suite", "all", "--out", "--rerun", "--seed", "2"], "suite all --out --rerun --seed 2"),
+    ],
+)
+def test_the_same_command_is_what_was_typed_but_for_what_to_run_again(typed: list[str], continued: str) -> None:
+    assert same_command(typed, Path("study")) == f"python -m runner {continued}"
 
 
 def test_a_command_may_be_repeated_when_everything_is_done(run: Run, world: World) -> None:

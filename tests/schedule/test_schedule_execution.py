@@ -49,7 +49,7 @@ def attempts_at(folder: Path, order: int) -> list[RunRecord]:
 def test_runs_are_executed_in_order_of_the_plan_with_one_pair_loaded_at_a_time(tmp_path: Path) -> None:
     executor = FakeExecutor()
     outcome = run_study(tmp_path, executor)
-    assert outcome == Outcome(ok=len(ALL), failed=0, missing=0, interrupted=False)
+    assert outcome == Outcome(ok=len(ALL), failed=0, undone=0, interrupted=False)
     second = FIRST_OF_SECOND_PAIR
     assert executor.events == [
         "open moe-q4 + draft-0.8b", *(f"run {order}" for order in ALL[:second]), "close",
@@ -276,6 +276,21 @@ def test_failed_runs_are_run_again_when_asked_for_and_both_attempts_stay(tmp_pat
     assert [(record.attempt, record.status) for record in attempts_at(tmp_path, 3)] == [(1, "failed"), (2, "ok")]
 
 
+def test_a_stop_among_runs_that_are_run_again_leaves_the_others_undone(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    for order in (3, 5, 7):
+        executor.fails(order, EngineError("once"))
+    run_study(tmp_path, executor)
+    stop, again = Stop(), FakeExecutor()
+
+    def request(planned: PlannedRun) -> None:
+        stop.requested = True
+
+    again.before_run = request
+    outcome = run_study(tmp_path, again, bench_for(stop=stop), rerun=True)
+    assert outcome == Outcome(ok=len(ALL) - 2, failed=2, undone=2, interrupted=True)
+
+
 def test_no_private_name_reaches_the_records_of_a_failure(tmp_path: Path) -> None:
     executor = FakeExecutor()
     path = "/home/adalovelace/models/secret-folder/qwen.gguf"
@@ -295,7 +310,7 @@ def test_a_stop_lets_the_current_run_end_and_the_study_goes_on_later(tmp_path: P
 
     executor.before_run = request
     outcome = run_study(tmp_path, executor, bench_for(stop=stop))
-    assert outcome == Outcome(ok=5, failed=0, missing=len(ALL) - 5, interrupted=True)
+    assert outcome == Outcome(ok=5, failed=0, undone=len(ALL) - 5, interrupted=True)
     assert executor.events[-2:] == ["run 4", "close"]
     run_study(tmp_path, FakeExecutor())
     assert [record.run_id for record in records_in(tmp_path)] == IDS
@@ -323,7 +338,7 @@ def test_a_second_interrupt_ends_the_run_at_once_and_gives_the_pair_back(tmp_pat
 
     executor.before_run = interrupt
     outcome = run_study(tmp_path, executor)
-    assert outcome == Outcome(ok=4, failed=0, missing=len(ALL) - 4, interrupted=True)
+    assert outcome == Outcome(ok=4, failed=0, undone=len(ALL) - 4, interrupted=True)
     assert executor.events[-1] == "close"
     run_study(tmp_path, FakeExecutor())
     assert [record.run_id for record in records_in(tmp_path)] == IDS
