@@ -1,7 +1,8 @@
 """Runs an experiment that is no matrix of cells, point by point: planned first, resumed by identity.
 
 A point that fails is a record and not the end. A measuring process that died is replaced and its point tried once
-more. What a point is and how it is measured, `runner.grid_suite` and `runner.routing_suite` say.
+more, a point during which the machine slept is measured again, and every attempt is a record. What a point is and
+how it is measured, `runner.grid_suite` and `runner.routing_suite` say.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -17,6 +19,7 @@ import click
 import msgspec
 
 from runner import compose
+from runner.attempts import Cause, Stopwatch, until_it_counts
 from runner.compose import Wish
 from runner.errors import StudyError, UsageError, WorkerError
 from runner.executor import Pair
@@ -27,7 +30,7 @@ from runner.interrupt import Stop, stop_on_signals
 from runner.locks import hold, machine_lock_path
 from runner.measure import ALL_OK, INTERRUPTED, SOME_FAILED, announce_stop
 from runner.plan_view import announce
-from runner.record import NO_DRAFT, EngineFacts, MachineFacts, Settings, Status, fingerprint
+from runner.record import NO_DRAFT, EngineFacts, Failure, MachineFacts, Settings, Status, fingerprint
 from runner.redact import Private, of_this_machine, redact_all
 from runner.schedule import failure_of
 from runner.study import Study
@@ -35,8 +38,6 @@ from runner.wiring import Asker, FoundFamily, Wiring
 
 LINES = 12
 """Lines of progress that a whole experiment writes."""
-_ATTEMPTS = 2
-"""At a point whose measuring process died."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,17 +183,14 @@ class _Bench:
                 raise
 
     def measure(self, task: Task) -> dict[str, Any]:
-        """Fields of the record. Raises StudyError."""
-        for attempt in range(_ATTEMPTS):
-            try:
-                self.ready()
-                assert self._worker is not None
-                return self.experiment.measure(self._worker, task, self._family, self._settings)
-            except WorkerError:
-                self.close()
-                if attempt == _ATTEMPTS - 1:
-                    raise
-        raise AssertionError("unreachable")
+        """Fields of the record. Raises StudyError; after a WorkerError another process has to be had."""
+        try:
+            self.ready()
+            assert self._worker is not None
+            return self.experiment.measure(self._worker, task, self._family, self._settings)
+        except WorkerError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """End the process."""
@@ -215,26 +213,39 @@ def _measure_all(bench: _Bench, wanted: Sequence[Task], study: Study, stop: Stop
             if stop.requested:
                 return
             started = time.monotonic()
-            record = _attempt(bench, task, study.next_attempt(task.run_id))
-            study.append(record)
-            progress.finished(task, record, time.monotonic() - started)
+            until_it_counts(partial(_attempt, bench, task, study))
+            progress.finished(task, time.monotonic() - started)
     except KeyboardInterrupt:
         stop.requested = True
 
 
-def _attempt(bench: _Bench, task: Task, attempt: int) -> Logged:
+def _attempt(bench: _Bench, task: Task, study: Study) -> Cause | None:
     common: dict[str, Any] = {
         "run_id": task.run_id,
-        "attempt": attempt,
+        "attempt": study.next_attempt(task.run_id),
         "order": task.order,
         "started_utc": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "state_before": bench.wiring.machine_state(),
     }
+    stopwatch = Stopwatch(bench.wiring.clock)
+    fields, failure, cause = _measured(bench, task)
+    disturbance = stopwatch.read().disturbance
+    if disturbance is not None:
+        failure, cause = disturbance, "clock jump"
+    ending = {"status": "failed" if failure else "ok", "failure": failure}
+    state = bench.wiring.machine_state()
+    study.append(bench.experiment.record(task, {**common, **fields, **ending, "state_after": state}))
+    if failure is not None:
+        _say(f"failed: {task.subject}: {failure.message}")
+    return cause
+
+
+def _measured(bench: _Bench, task: Task) -> tuple[dict[str, Any], Failure | None, Cause | None]:
     try:
-        outcome = {"status": "ok", **bench.measure(task)}
+        return bench.measure(task), None, None
     except StudyError as error:
-        outcome = {"status": "failed", "failure": failure_of(error, bench.private)}
-    return bench.experiment.record(task, {**common, **outcome, "state_after": bench.wiring.machine_state()})
+        cause: Cause | None = "worker lost" if isinstance(error, WorkerError) else None
+        return {}, failure_of(error, bench.private), cause
 
 
 class _Progress:
@@ -245,14 +256,12 @@ class _Progress:
         self._to_come_s = sum(task.assumed_s for task in wanted)
         self._assumed_s = self._taken_s = 0.0
 
-    def finished(self, task: Task, record: Logged, seconds: float) -> None:
-        """A point ended after `seconds`."""
+    def finished(self, task: Task, seconds: float) -> None:
+        """A point ended after `seconds`, all attempts at it together."""
         self._count += 1
         self._to_come_s -= task.assumed_s
         self._assumed_s += task.assumed_s
         self._taken_s += seconds
-        if record.failure is not None:
-            _say(f"failed: {task.subject}: {record.failure.message}")
         if self._count % max(1, self._total // LINES) == 0:
             left = _shown(self._to_come_s * self._taken_s / self._assumed_s)
             _say(f"{self._count} of {self._total} points, about {left} left")

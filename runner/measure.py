@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import click
@@ -18,7 +17,7 @@ from runner.plan import Plan
 from runner.plan_view import announce
 from runner.progress import watching
 from runner.redact import of_this_machine, redact_all
-from runner.schedule import Bench, Clock, Outcome, execute, missing_or_failed_runs, missing_runs
+from runner.schedule import Bench, Outcome, execute, missing_or_failed_runs, missing_runs
 from runner.study import Study
 from runner.wiring import FoundFamily, Wiring
 
@@ -61,7 +60,7 @@ def _run(wish: Wish, designed: Design, family: FoundFamily, folder: Path, wiring
         with watching(wanted) as watcher, stop_on_signals(announce_stop) as stop, wiring.kept_awake():
             bench = Bench(
                 state=wiring.machine_state,
-                clock=Clock(time.monotonic_ns, time.time_ns),
+                clock=wiring.clock,
                 stop=stop,
                 watcher=watcher,
                 private=private,

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from functools import partial
+from typing import Protocol
 
 import msgspec
 
+from runner.attempts import Cause, Clock, Stopwatch, until_it_counts
 from runner.cells import drafting_role
 from runner.consistency import objection
 from runner.drafter_names import UNCHECKED
@@ -24,20 +26,6 @@ from runner.plan import Plan
 from runner.record import Failure, MachineState, Measurement, RunRecord
 from runner.redact import Private, redact, redact_all
 from runner.study import Study
-
-Cause = Literal["worker lost", "clock jump"]
-"""Why an attempt does not count against the run itself."""
-
-_ATTEMPTS: dict[Cause, int] = {"worker lost": 2, "clock jump": 3}
-_CLOCKS_AGREE_NS = 2_000_000_000
-"""Wall clocks are nudged by milliseconds; a sleep or a set clock is seconds."""
-
-
-class Clock(msgspec.Struct, frozen=True):
-    """Nanoseconds of two clocks: one that stands still while the machine sleeps, and the one on the wall."""
-
-    monotonic_ns: Callable[[], int]
-    wall_ns: Callable[[], int]
 
 
 class Watcher(Protocol):
@@ -161,42 +149,27 @@ class _Loaded:
 
 
 def _run(planned: PlannedRun, loaded: _Loaded, study: Study, bench: Bench) -> None:
-    causes: Counter[Cause] = Counter()
-    while True:
-        attempt = _attempt(planned, loaded, bench)
-        record = msgspec.structs.replace(attempt.record, attempt=study.next_attempt(planned.run_id))
-        study.append(record)
-        bench.watcher.finished(planned, record, attempt.seconds)
-        if attempt.cause is None:
-            return
-        causes[attempt.cause] += 1
-        if causes[attempt.cause] == _ATTEMPTS[attempt.cause]:
-            return
-        loaded.ensure()
+    until_it_counts(partial(_attempt, planned, loaded, study, bench))
 
 
-class _Attempt(msgspec.Struct, frozen=True):
-    record: RunRecord
-    cause: Cause | None
-    seconds: float
-
-
-def _attempt(planned: PlannedRun, loaded: _Loaded, bench: Bench) -> _Attempt:
+def _attempt(planned: PlannedRun, loaded: _Loaded, study: Study, bench: Bench) -> Cause | None:
+    loaded.ensure()
     started_utc = datetime.now(UTC).isoformat(timespec="milliseconds")
     before = bench.state()
-    started, wall = bench.clock.monotonic_ns(), bench.clock.wall_ns()
+    stopwatch = Stopwatch(bench.clock)
     measured = _measure(planned, loaded, bench.private)
-    elapsed_ns, wall_ns = bench.clock.monotonic_ns() - started, bench.clock.wall_ns() - wall
+    span = stopwatch.read()
+    if span.disturbance is not None:
+        measured = _Measured(measurement=measured.measurement, failure=span.disturbance, cause="clock jump")
     drafting = drafting_role(planned.cell)
-    if abs(wall_ns - elapsed_ns) > _CLOCKS_AGREE_NS:
-        measured = _disturbed(measured, wall_ns - elapsed_ns)
     record = RunRecord(
         run_id=planned.run_id,
+        attempt=study.next_attempt(planned.run_id),
         order=planned.order,
         cell=planned.cell,
         status="failed" if measured.failure else "ok",
         started_utc=started_utc,
-        started_monotonic_ns=started,
+        started_monotonic_ns=stopwatch.started_ns,
         engine_version=bench.engine_version,
         target_sha256=bench.sha256_of[planned.cell.target],
         draft_sha256=bench.sha256_of[drafting] if drafting else None,
@@ -206,7 +179,9 @@ def _attempt(planned: PlannedRun, loaded: _Loaded, bench: Bench) -> _Attempt:
         state_after=bench.state(),
         mark="phantom" if planned.cell.draft == UNCHECKED else None,
     )
-    return _Attempt(record, measured.cause, elapsed_ns / 1e9)
+    study.append(record)
+    bench.watcher.finished(planned, record, span.elapsed_ns / 1e9)
+    return measured.cause
 
 
 class _Measured(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,12 +201,6 @@ def _measure(planned: PlannedRun, loaded: _Loaded, private: Private) -> _Measure
         return _Measured(measurement=measurement)
     message = f"the measurement contradicts its cell: {contradiction}"
     return _Measured(measurement=measurement, failure=Failure(kind="Inconsistent", message=message))
-
-
-def _disturbed(measured: _Measured, jump_ns: int) -> _Measured:
-    apart = f"wall clock and monotonic clock moved apart by {jump_ns / 1e9:.1f} s"
-    failure = Failure(kind="ClockJump", message=f"{apart}: the machine slept, or a clock was set")
-    return _Measured(measurement=measured.measurement, failure=failure, cause="clock jump")
 
 
 def failure_of(error: StudyError, private: Private) -> Failure:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 import click
 
+from runner.attempts import THIS_MACHINE, Clock
 from runner.executor import Executor, Pair
 from runner.messages import Answer, Request
 from runner.record import EngineFacts, MachineFacts, MachineState, ModelFacts, Settings
@@ -92,6 +93,7 @@ class Wiring:
     open_worker: Callable[[], Asker] = field(default_factory=lambda: _open_worker)
     """Starts a process that measures what is no run of a matrix."""
     examine: Examine = _unexamined
+    clock: Clock = THIS_MACHINE
 
 
 def real_wiring() -> Wiring:

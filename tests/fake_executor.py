@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from runner.attempts import Clock
 from runner.errors import ModelError, WorkerError
 from runner.executor import Pair, PlannedRun
 from runner.interrupt import Stop
 from runner.plan import Plan, identify, lay_out
 from runner.record import Cycles, MachineState, Manifest, Measurement, RunRecord, fingerprint
 from runner.redact import Private
-from runner.schedule import Bench, Clock
+from runner.schedule import Bench
 from suites.loader import Axes, Suite, adjusted, load_suites
 from tests.simulated import ENGINE, MACHINE, MODELS, PROOF, SETTINGS, T1_MS, Config, draft_lengths, greedy_text
 
@@ -217,6 +218,11 @@ class FakeClock:
         self._ticks += 1
         return self._ticks * 1_000_000 + self._slept_ns
 
+    @property
+    def both(self) -> Clock:
+        """As the scheduler wants them."""
+        return Clock(self.monotonic_ns, self.wall_ns)
+
 
 def bench_for(
     watcher: SilentWatcher | None = None, clock: FakeClock | None = None, stop: Stop | None = None
@@ -225,7 +231,7 @@ def bench_for(
     clock = clock or FakeClock()
     return Bench(
         state=lambda: MachineState(thermal_level="nominal"),
-        clock=Clock(clock.monotonic_ns, clock.wall_ns),
+        clock=clock.both,
         stop=stop or Stop(),
         watcher=watcher or SilentWatcher(),
         private=PRIVATE,

@@ -25,6 +25,7 @@ from runner.messages import Counted, CountExperts, Loaded, MeasurePoint, OpenGri
 from runner.record import MachineState, Manifest, ModelFacts, RoutingCount, Settings, fingerprint
 from runner.wiring import Asker, FamilyName, Wiring
 from suites.experiments import load_experiment
+from tests.fake_executor import FakeClock
 from tests.simulated import ENGINE, MACHINE, MODELS, PROOF, SETTINGS, distinct_experts
 
 EXPERTS = 64
@@ -100,6 +101,9 @@ class GridWorld:
     open_workers: int = 0
     facts: dict[str, ModelFacts] = field(default_factory=lambda: dict(FACTS))
     has_real_models: bool = False
+    clock: FakeClock = field(default_factory=FakeClock)
+    naps: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    """Seconds that the machine sleeps during a request, by the text of what is asked."""
 
     def fails(self, what: object, *errors: StudyError) -> None:
         self.script[str(what)].extend(errors)
@@ -130,6 +134,7 @@ class GridWorld:
             write_report=lambda folder: folder / "report.html",
             tables=lambda folder: "",
             open_worker=self.open_worker,
+            clock=self.clock.both,
         )
 
 
@@ -157,6 +162,8 @@ class FakeWorker:
 
     def _act(self, what: str) -> None:
         self._world.asked.append(what)
+        if self._world.naps[what]:
+            self._world.clock.sleep_s(self._world.naps[what].popleft())
         if self._world.script[what]:
             raise self._world.script[what].popleft()
 

@@ -139,10 +139,39 @@ def test_a_worker_that_died_is_replaced_once_and_then_the_point_has_failed(world
     world.fails(some_point(0), WorkerError("died"))
     world.fails(some_point(5), WorkerError("died"), WorkerError("died again"))
     assert call(world, "moesd-grid", "--out", out).exit_code == 1
-    states = {record.order: record.status for record in records(out)}
-    assert (states[0], states[5]) == ("ok", "failed")
+    attempts = [(record.order, record.attempt, record.status) for record in records(out)]
+    assert attempts[:2] == [(0, 1, "failed"), (0, 2, "ok")]
+    assert attempts[6:8] == [(5, 1, "failed"), (5, 2, "failed")]
+    assert len(attempts) == POINTS + 2
     assert world.asked.count("open") == 1 + 3
     assert world.open_workers == 0
+
+
+@pytest.mark.parametrize("jump_s", [600.0, -3600.0])
+def test_a_point_during_which_the_machine_slept_is_measured_again(world, out, jump_s):
+    world.naps[str(some_point(4))].append(jump_s)
+    assert call(world, "moesd-grid", "--out", out).exit_code == 0
+    slept, again = (record for record in records(out) if record.order == 4)
+    assert (slept.status, slept.failure.kind) == ("failed", "ClockJump")
+    assert f"{jump_s} s" in slept.failure.message
+    assert slept.measurement is not None, "every sample is kept"
+    assert (again.status, again.attempt) == ("ok", 2)
+    assert len(records(out)) == POINTS + 1
+
+
+def test_a_point_during_which_the_machine_always_sleeps_has_failed_after_three_attempts(world, out):
+    world.naps[str(some_point(4))].extend([60.0] * 4)
+    result = call(world, "moesd-grid", "--out", out)
+    assert result.exit_code == 1
+    assert "1 of 228 points failed" in result.output
+    assert [record.attempt for record in records(out) if record.order == 4] == [1, 2, 3]
+
+
+def test_a_text_during_whose_counting_the_machine_slept_is_counted_again(world, out):
+    world.naps["moe-q4"].append(600.0)
+    assert call(world, "routing", "--out", out).exit_code == 0
+    failed = [record for record in records(out, ROUTING_LOG, RoutingRecord) if record.failure]
+    assert [record.failure.kind for record in failed] == ["ClockJump"]
 
 
 def test_a_pair_that_cannot_be_loaded_is_refused_before_anything_is_written(world, out):
