@@ -15,12 +15,14 @@ Start = Callable[[Sequence[str]], "subprocess.Popen[bytes]"]
 def inhibitor(system: str = sys.platform) -> list[str] | None:
     """The command that holds sleep off for as long as it runs, or None where there is none.
 
-    `caffeinate -w` also ends by itself when this process dies.
+    Both end by themselves when this process dies, however it dies: `caffeinate -w` and `tail --pid` watch it.
     """
+    me = os.getpid()
     if system == "darwin" and shutil.which("caffeinate"):
-        return ["caffeinate", "-i", "-m", "-s", "-w", str(os.getpid())]
+        return ["caffeinate", "-i", "-m", "-s", "-w", str(me)]
     if system == "linux" and shutil.which("systemd-inhibit") and os.path.isdir("/run/systemd/system"):  # noqa: PTH112
-        return ["systemd-inhibit", "--what=idle:sleep", "--who=specstudy", "--why=measuring", "sleep", "infinity"]
+        lasting = ["tail", f"--pid={me}", "-f", "/dev/null"]
+        return ["systemd-inhibit", "--what=idle:sleep", "--who=specstudy", "--why=measuring", *lasting]
     return None
 
 
@@ -46,4 +48,5 @@ def _started(argv: Sequence[str], start: Start) -> subprocess.Popen[bytes] | Non
 
 def _start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     quiet = subprocess.DEVNULL
-    return subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet)
+    # A session of its own: the first Ctrl-C reaches all of the terminal's group, and the run goes on after it.
+    return subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
