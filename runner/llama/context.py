@@ -12,9 +12,11 @@ from collections.abc import Sequence
 import llama_cpp
 
 from runner.decode import Choice
+from runner.errors import EngineError
 from runner.llama.checked import CheckedContext, Watch
 from runner.llama.device_choice import DeviceChoice
 from runner.llama.greedy import greedy_choice
+from runner.llama.library import log_tail
 from runner.llama.model import Model
 from runner.record import Settings
 
@@ -122,21 +124,31 @@ class Context(CheckedContext):
         self._expect_end()
 
     def save_snapshot(self) -> None:
-        """Remember the present state in the second sequence (copy on write); needs `n_sequences=2`."""
-        started = time.monotonic_ns()
-        llama_cpp.llama_memory_seq_rm(self._memory, _SNAPSHOT, -1, -1)
-        llama_cpp.llama_memory_seq_cp(self._memory, _MAIN, _SNAPSHOT, -1, -1)
-        self.llama_ns += time.monotonic_ns() - started
+        """Remember the present state in the second sequence (copy on write); needs `n_sequences=2`.
+
+        Raises EngineError when llama.cpp refuses.
+        """
+        self._copy(_MAIN, _SNAPSHOT)
         self._snapshot_position = self.position
 
     def restore_snapshot(self) -> None:
-        """Return to the remembered state; raises EngineError when the memory does not end there."""
-        started = time.monotonic_ns()
-        llama_cpp.llama_memory_seq_rm(self._memory, _MAIN, -1, -1)
-        llama_cpp.llama_memory_seq_cp(self._memory, _SNAPSHOT, _MAIN, -1, -1)
-        self.llama_ns += time.monotonic_ns() - started
+        """Return to the remembered state; raises EngineError when llama.cpp refuses or does not end there."""
+        self._copy(_SNAPSHOT, _MAIN)
         self.position = self._snapshot_position
         self._expect_end()
+
+    def _copy(self, source: int, into: int) -> None:
+        started = time.monotonic_ns()
+        removed = llama_cpp.llama_memory_seq_rm(self._memory, into, -1, -1)
+        if removed:
+            llama_cpp.llama_memory_seq_cp(self._memory, source, into, -1, -1)
+        self.llama_ns += time.monotonic_ns() - started
+        if not removed:
+            raise EngineError(
+                f"llama_memory_seq_rm refused to empty sequence {into} for a copy of sequence {source} "
+                f"at position {self.position}: this memory takes no snapshots",
+                log_tail=log_tail(),
+            )
 
     def _expect_end(self) -> None:
         self._expect_last(_MAIN, self.position - 1)

@@ -3,6 +3,7 @@
 from functools import partial
 from pathlib import Path
 
+import llama_cpp
 import numpy as np
 import pytest
 
@@ -256,3 +257,18 @@ def test_logits_are_a_row_for_each_output(hybrid_context):
 def test_rollback_error_is_a_model_error_so_that_the_command_line_refuses():
     assert issubclass(RollbackError, ModelError)
     assert RollbackError.exit_status == 2
+
+
+def test_a_snapshot_that_llama_cpp_refuses_is_an_error_that_says_so(pair, settings, monkeypatch):
+    model = Model(pair[0], n_gpu_layers=0)
+    context = Context(model, settings, n_sequences=2)
+    context.begin([1, 2, 3])
+    context.save_snapshot()
+    monkeypatch.setattr(llama_cpp, "llama_memory_seq_rm", lambda *arguments: False)
+    for refused in (context.save_snapshot, context.restore_snapshot):
+        with pytest.raises(EngineError, match=r"refused to empty sequence \d for a copy .* at position 3"):
+            refused()
+    monkeypatch.undo()
+    context.restore_snapshot()
+    assert context.position == 3
+    context.close()
