@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
 
 from runner.decode import Choice, generate
 from runner.drafter_names import UNCHECKED
@@ -20,7 +22,7 @@ from runner.errors import EngineError, UsageError
 from runner.executor import PlannedRun
 from runner.llama.context import Context
 from runner.llama.greedy import greedy_choice
-from runner.llama.session import PairSession, measurement
+from runner.llama.session import WARM_UP_TOKENS, PairSession, measurement
 from runner.record import Measurement, UncheckedCounts
 from runner.worker import serve
 
@@ -119,18 +121,25 @@ class PhantomSession(PairSession):
             raise UsageError(f"the drafter {UNCHECKED} needs a draft model and the pair has none")
         prompt = self.prompt_of(planned)
         # As in the published tool, neither context keeps snapshots (n_rs_seq 0).
-        target = _Careless(Context(self.model, self.settings))
-        draft = _Careless(Context(self.draft.context.model, self.settings))
-        generation = generate(
+        with (
+            closing(Context(self.model, self.settings)) as target,
+            closing(Context(self.draft.context.model, self.settings)) as draft,
+        ):
+            return self._run_unchecked(planned, prompt, _Careless(target), _Careless(draft))
+
+    def _run_unchecked(
+        self, planned: PlannedRun, prompt: Sequence[int], target: _Careless, draft: _Careless
+    ) -> Measurement:
+        loop = partial(
+            generate,
             _CarelessTarget(target),
             _CarelessDrafter(draft),
-            prompt,
             gamma=planned.cell.gamma,
-            n_predict=planned.cell.n_predict_tokens,
             clock=time.monotonic_ns,
         )
-        target.context.close()
-        draft.context.close()
+        # Fresh contexts touch their memory for the first time; the honest loop is spared that by its warm-up.
+        loop(self.warm_prompt, n_predict=WARM_UP_TOKENS)
+        generation = loop(prompt, n_predict=planned.cell.n_predict_tokens)
         return measurement(
             generation,
             prompt,

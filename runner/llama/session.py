@@ -39,7 +39,7 @@ from runner.record import (
 
 _PAUSE_NS = 500_000_000
 """After half a second of rest a GPU gives memory residency back and clocks fall (ggml-org/llama.cpp#10119)."""
-_WARM_UP_TOKENS = 16
+WARM_UP_TOKENS = 16
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class PairSession:
         self.unproved = tuple(self._refusals())
         """What forced rollbacks were refused for; runs that force one are refused again, the others go on."""
         self._truths: dict[str, list[int]] = {}
-        self._warm_prompt = self.model.tokenize(PROBE_TEXT)
+        self.warm_prompt = self.model.tokenize(PROBE_TEXT)
         self._warmed: set[tuple[int, Strategy | None]] = set()
         self._idle_since_ns = 0
         self._clock = PausableClock()
@@ -151,10 +151,10 @@ class PairSession:
         key = (cell.gamma, cell.rollback)
         if key in self._warmed and time.monotonic_ns() - self._idle_since_ns <= _PAUSE_NS:
             return
-        drafter: Drafter = OracleDrafter([0] * _WARM_UP_TOKENS, 0.0, self.model.n_vocab, seed=0)
+        drafter: Drafter = OracleDrafter([0] * WARM_UP_TOKENS, 0.0, self.model.n_vocab, seed=0)
         if self.draft is not None:
             drafter = ModelDrafter(self.draft.context, self.draft.rollback)
-        self._generate(self._arm(*key), drafter, self._warm_prompt, cell.gamma, _WARM_UP_TOKENS)
+        self._generate(self._arm(*key), drafter, self.warm_prompt, cell.gamma, WARM_UP_TOKENS)
         self._warmed.add(key)
 
     def prompt_of(self, planned: PlannedRun) -> list[int]:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import UsageError
+from runner.errors import EngineError, UsageError
 from runner.executor import Pair
+from runner.llama import phantom
 from runner.llama.phantom import PhantomSession
+from runner.llama.session import WARM_UP_TOKENS
 
 PAIR = Pair(target="target", draft="draft", gammas=(0, 4, 16))
 TEXT = "The quick brown fox jumps over the lazy dog, again and again, until the evening comes."
@@ -74,6 +76,50 @@ def test_without_a_draft_model_there_is_nothing_to_show(tiny, settings, planned)
     session = PhantomSession(PAIR, tiny("llama"), None, settings)
     with pytest.raises(UsageError, match="unchecked needs a draft model"):
         session.run(planned(4, draft="unchecked"))
+
+
+@pytest.fixture
+def contexts(monkeypatch):
+    """Every context that the unchecked loop makes from now on."""
+    made = []
+
+    class Recorded(phantom.Context):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(phantom, "Context", Recorded)
+    return made
+
+
+def test_it_warms_its_contexts_up_like_the_honest_loop_and_counts_only_the_run(
+    session, planned, contexts, monkeypatch
+):
+    asked = []
+
+    def generate(target, drafter, prompt, *, n_predict, **options):
+        asked.append((target, tuple(prompt), n_predict))
+        return real_generate(target, drafter, prompt, n_predict=n_predict, **options)
+
+    real_generate = phantom.generate
+    monkeypatch.setattr(phantom, "generate", generate)
+    run = session.run(planned(4, draft="unchecked", n_predict=40))
+    [(warmed, text, n_tokens), (measured, prompt, n_predict)] = asked
+    assert (warmed, n_tokens, n_predict) == (measured, WARM_UP_TOKENS, 40)
+    assert text != prompt
+    of_the_run = sum(drafted + 1 for drafted in run.cycles.drafted)
+    assert run.unchecked.draft_passes + run.unchecked.failed_draft_passes == of_the_run
+    assert len(contexts) == 2
+
+
+def test_its_contexts_are_freed_also_when_it_fails(session, planned, contexts, monkeypatch):
+    def fail(*arguments, **options):
+        raise EngineError("failed")
+
+    monkeypatch.setattr(phantom, "generate", fail)
+    with pytest.raises(EngineError):
+        session.run(planned(4, draft="unchecked"))
+    assert [context.handle for context in contexts] == [None, None]
 
 
 def test_nothing_imports_the_unchecked_loop():
