@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import psutil
 
@@ -45,6 +46,10 @@ TROUBLES = {"abort": abort, "hang": hang, "memory": memory}
 
 class TroubledSession:
     """Takes the place of a loaded pair."""
+
+    draft = None
+    model = SimpleNamespace(name="none.gguf", layers={})
+    unproved = ()
 
     def __init__(self, pair, target, draft, settings):
         asked = (argument.split(":") for argument in sys.argv[1:])
