@@ -71,12 +71,16 @@ def worth_loading(pairs: Iterable[Pair], paths: Mapping[str, Path]) -> list[Pair
 
 
 def proofs_of(pair: Pair, paths: Mapping[str, Path]) -> set[Proof]:
-    """What loading a pair proves: its target for every gamma, its draft for the largest."""
+    """What loading a pair proves: that its files load, its target's rollback for every gamma, its draft's for the
+    largest. A baseline takes nothing back, so any load of its file will do.
+    """
     target = paths[pair.target]
-    found = {Proof(target, "target", gamma, None) for gamma in pair.gammas}
+    found = {Proof(target, "loads", 0, None)}
+    found |= {Proof(target, "target", gamma, None) for gamma in pair.gammas if gamma}
     found |= {Proof(target, "target", gamma, strategy) for gamma, strategy in pair.forced}
     if pair.draft != NO_DRAFT and pair.drafted:
-        found.add(Proof(paths[pair.draft], "draft", pair.drafted[-1], None))
+        draft = paths[pair.draft]
+        found |= {Proof(draft, "loads", 0, None), Proof(draft, "draft", pair.drafted[-1], None)}
     return found
 
 

@@ -159,10 +159,15 @@ def test_what_a_file_proved_as_a_draft_says_nothing_of_it_as_a_target(family):
     assert (16, "snapshots") in forced["dense-0.8b"]
 
 
+def test_a_baselines_file_that_loads_in_any_pair_is_not_loaded_again(designed, family):
+    family.paths["dense-0.8b"] = family.paths["draft-0.8b"]
+    assert "dense-0.8b" not in {pair.target for pair in worth_loading(designed.pairs, family.paths)}
+
+
 def test_a_draft_is_proved_at_the_largest_gamma_only(family):
     (pair,) = design(Wish(names=("prompt-sweep",))).pairs
     sides = {(proof.side, proof.gamma) for proof in proofs_of(pair, family.paths)}
-    assert sides == {("target", 0), ("target", 8), ("draft", 8)}
+    assert sides == {("loads", 0), ("target", 8), ("draft", 8)}
 
 
 def test_a_refused_forced_rollback_is_told_with_what_else_was_proved(family):
