@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from runner.errors import DataError
+from runner.parsing import MalformedError, parse_json
 from runner.record import NO_DRAFT
 
 _T = TypeVar("_T")
@@ -67,15 +68,15 @@ def _tests(text: str, name: str) -> Iterator[tuple[int, BenchTest]]:
     if text.lstrip().startswith("["):
         yield from enumerate(_decode(text, list[BenchTest], f"{name}:1"), start=1)
         return
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             yield number, _decode(line, BenchTest, f"{name}:{number}")
 
 
 def _decode(text: str, kind: type[_T], where: str) -> _T:
     try:
-        return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+        return parse_json(text, kind)
+    except MalformedError as error:
         raise DataError(f"{where}: not a llama-bench result ({error})") from None
 
 

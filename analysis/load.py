@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_type_hints
 
-import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from runner.errors import DataError
 from runner.grid_record import GRID_LOG, ROUTING_LOG
 from runner.lines import decode_line
+from runner.parsing import MalformedError, parse_json
 from runner.record import (
     SCHEMA_VERSION,
     Cell,
@@ -142,14 +142,14 @@ def load_manifest(path: Path) -> Manifest:
     """The manifest of the study in directory `path`. Raises DataError when it holds none that can be read."""
     file = path / MANIFEST_FILE
     try:
-        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        manifest = parse_json(file.read_bytes(), Manifest)
     except (FileNotFoundError, NotADirectoryError):
         raise DataError(
             f"{path}: not a study, it holds no {MANIFEST_FILE}; name a folder a suite wrote"
         ) from None
     except OSError as error:
         raise DataError(f"{file}: cannot be read ({error.strerror})") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except MalformedError as error:
         raise DataError(f"{file}: not a manifest of this tool ({error})") from None
     _check_schema(manifest.schema_version, str(file))
     return manifest

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +17,7 @@ import msgspec
 import pandas as pd
 
 from runner.errors import DataError
+from runner.parsing import MalformedError, parse_toml
 from runner.paths import data_dir
 
 MS_PER_S = 1000.0
@@ -163,7 +163,9 @@ class ModelFile(_Struct, frozen=True):
         return self.file_bytes * self.active_parameters / self.parameters
 
 
-class _ModelFiles(_Struct, frozen=True):
+class ModelFiles(_Struct, frozen=True):
+    """The published study's GGUFs."""
+
     source: Source
     files: tuple[ModelFile, ...]
 
@@ -253,7 +255,7 @@ def published_study() -> PublishedStudy:
 @cache
 def model_files() -> dict[str, ModelFile]:
     """The published study's GGUFs by role."""
-    return {file.role: file for file in _load("model_files.toml", _ModelFiles).files}
+    return {file.role: file for file in _load("model_files.toml", ModelFiles).files}
 
 
 @cache
@@ -280,8 +282,10 @@ def _load(name: str, kind: type[_T]) -> _T:
 def read_toml(path: Path, kind: type[_T]) -> _T:
     """The typed content of one file. Raises DataError, with path and reason, when it is missing or malformed."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), kind)
+        return parse_toml(path.read_bytes(), kind)
     except FileNotFoundError:
         raise DataError(f"{path.name}: missing from data/published; reinstall or restore the checkout") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+    except OSError as error:
+        raise DataError(f"{path.name}: cannot be read ({error.strerror}); make it readable") from None
+    except MalformedError as error:
         raise DataError(f"{path.name}: not the published figures as they were committed ({error})") from None

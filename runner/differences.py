@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from runner.parsing import printable
 from runner.record import Manifest
 
 _MAY_DIFFER = frozenset({"created_utc", "arguments", "machine.measured_bandwidth_bytes_per_s"})
@@ -19,8 +20,8 @@ _CONSEQUENCES = frozenset({"plan_sha256", "n_cells"})
 def differences(theirs: Manifest, ours: Manifest) -> list[str]:
     """One clause per field that differs, causes before consequences: `settings.seed is 1 there and 2 here`."""
     found = list(_walk("", msgspec.to_builtins(theirs), msgspec.to_builtins(ours)))
-    causes = [clause for field, clause in found if field not in _CONSEQUENCES]
-    return causes or [clause for _, clause in found]
+    causes = [printable(clause) for field, clause in found if field not in _CONSEQUENCES]
+    return causes or [printable(clause) for _, clause in found]
 
 
 def _walk(field: str, theirs: Any, ours: Any) -> Iterator[tuple[str, str]]:

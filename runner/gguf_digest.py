@@ -7,13 +7,16 @@ import hashlib
 import os
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from runner.errors import ModelError
+from runner.parsing import MalformedError, parse_json
 from runner.paths import cache_dir
 
 _BLOB_NAME = re.compile(r"^[0-9a-f]{64}$")
+Digest = Annotated[str, msgspec.Meta(pattern=_BLOB_NAME.pattern)]
 
 
 def file_sha256(path: Path) -> str:
@@ -48,8 +51,8 @@ def _table() -> Path:
 
 def _load() -> dict[str, str]:
     try:
-        return msgspec.json.decode(_table().read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return parse_json(_table().read_bytes(), dict[str, Digest])
+    except (OSError, MalformedError):
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +12,7 @@ import msgspec
 from runner.errors import DataError, StoreError
 from runner.grid_record import Logged
 from runner.lines import decode_line_as
+from runner.parsing import printable
 from runner.record import RunRecord, Status
 
 LogEntry: TypeAlias = RunRecord | Logged
@@ -42,10 +44,11 @@ class History(msgspec.Struct, frozen=True):
     """What follows the last whole line: a record that was being written when the process ended, or nothing."""
 
 
-def read_history(path: Path, kind: type[LogEntry] = RunRecord) -> History:
+def read_history(path: Path, run_ids: Collection[str], kind: type[LogEntry] = RunRecord) -> History:
     """Read a log of `kind` that may end in the middle of a line; a missing file is an empty log.
 
-    Raises StoreError when a whole line is not a record of this study's schema. Raises OSError.
+    Raises StoreError when a whole line is no record of this study's schema, or of a run that is not among
+    `run_ids`. Raises OSError.
     """
     past: dict[str, Past] = {}
     whole = 0
@@ -55,7 +58,14 @@ def read_history(path: Path, kind: type[LogEntry] = RunRecord) -> History:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return History(past, whole, line)
-            note(past, _record(kind, line, f"{path.parent.name}/{path.name}:{number}"))
+            where = f"{path.parent.name}/{path.name}:{number}"
+            record = _record(kind, line, where)
+            if record.run_id not in run_ids:
+                raise StoreError(
+                    f"{where}: holds run {printable(record.run_id)}, which is not in the plan; the line was"
+                    " copied from elsewhere or edited. Use another --out"
+                )
+            note(past, record)
             whole += len(line)
     return History(past, whole, b"")
 

@@ -8,12 +8,12 @@ A line whose checksum does not fit was edited or torn; it is refused, never sile
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from typing import TypeVar
 
 import msgspec
 
 from runner.errors import DataError
+from runner.parsing import MalformedError, parse_json
 from runner.record import RunRecord
 
 
@@ -23,7 +23,6 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _encoder = msgspec.json.Encoder()
-_line_decoder = msgspec.json.Decoder(_Line)
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -44,21 +43,15 @@ def decode_line_as(kind: type[T], line: bytes, where: str) -> T:
     Raises DataError when the line is torn, edited, or not a record of this schema.
     """
     try:
-        envelope = _line_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        envelope = parse_json(line, _Line)
+    except MalformedError as error:
         raise DataError(f"{where}: not a run record ({error}); the line was torn or is of another tool") from None
     if _digest(bytes(envelope.run)) != envelope.sha256:
         raise DataError(f"{where}: the checksum does not fit; the line was edited after it was measured")
     try:
-        record: T = _decoder(kind).decode(envelope.run)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return parse_json(envelope.run, kind)
+    except MalformedError as error:
         raise DataError(f"{where}: not a record of this schema ({error})") from None
-    return record
-
-
-@cache
-def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
-    return msgspec.json.Decoder(kind)
 
 
 def _digest(run: bytes) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import filelock
 
 from runner.errors import StoreError
+from runner.parsing import printable
 from runner.paths import cache_dir
 
 
@@ -52,10 +53,10 @@ def _holder(path: Path) -> Path:
 
 
 def _said_by(path: Path) -> str:
-    try:
-        return _holder(path).read_text(encoding="ascii", errors="replace")[:100].strip() or "it does not say who"
-    except OSError:
-        return "it does not say who"
+    said = ""
+    with suppress(OSError):
+        said = printable(_holder(path).read_text(encoding="ascii", errors="replace")[:100])
+    return said or "it does not say who"
 
 
 def _now() -> str:

@@ -28,6 +28,7 @@ from runner.errors import StoreError
 from runner.history import RUNS, History, Log, LogEntry, Past, note, read_history
 from runner.lines import encode_line
 from runner.locks import hold
+from runner.parsing import MalformedError, parse_json
 from runner.record import Manifest
 
 MANIFEST_FILE = "manifest.json"
@@ -143,21 +144,15 @@ class Study:
     def _resume(self) -> None:
         self._lock()
         self._refuse_other_manifest()
-        history = read_history(self._runs_path, self._log.kind)
-        strangers = history.past.keys() - self._run_ids
-        if strangers:
-            raise StoreError(
-                f"{self.folder}: {self._log.name} holds run {min(strangers)}, which is not in the plan; it was"
-                " copied from elsewhere or edited. Use another --out"
-            )
+        history = read_history(self._runs_path, self._run_ids, self._log.kind)
         self._past = history.past
         if history.torn:
             self._move_aside(history)
 
     def _refuse_other_manifest(self) -> None:
         try:
-            theirs = msgspec.json.decode(self._manifest_path.read_bytes(), type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            theirs = parse_json(self._manifest_path.read_bytes(), Manifest)
+        except MalformedError as error:
             raise StoreError(f"{self._manifest_path}: not a manifest of this tool ({error})") from None
         found = differences(theirs, self._manifest)
         if found:

@@ -35,6 +35,7 @@ from runner.messages import (
     Trace,
     Traced,
 )
+from runner.parsing import MalformedError, parse_json
 from runner.record import NO_DRAFT, EngineFacts, Measurement, Settings
 
 LOAD_LIMIT_S = 900.0
@@ -62,7 +63,6 @@ class WorkerProcess:
             bufsize=0,
             env={**os.environ, **_QUIET},
         )
-        self._decoder = msgspec.json.Decoder(Reply)
         self._buffer = b""
 
     def ask(self, request: Request, expected: type[Answer], *, limit_s: float) -> Answer:
@@ -72,9 +72,9 @@ class WorkerProcess:
             self._process.stdin.write(msgspec.json.encode(request) + b"\n")
         except OSError:
             raise self._died() from None
-        reply = self._parse(self._read_line(limit_s))
+        reply = parse_reply(self._read_line(limit_s))
         if isinstance(reply, Refused):
-            raise _as_error(reply)
+            raise as_error(reply)
         if not isinstance(reply, expected):
             raise WorkerError(f"the measuring process answered {type(reply).__name__}, not {expected.__name__}")
         return reply
@@ -96,13 +96,6 @@ class WorkerProcess:
                 self._buffer += chunk
         line, self._buffer = self._buffer.split(b"\n", 1)
         return line
-
-    def _parse(self, line: bytes) -> Reply:
-        try:
-            reply: Reply = self._decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise WorkerError(f"the measuring process answered nonsense ({error})") from None
-        return reply
 
     def _died(self) -> WorkerError:
         status = self._process.wait()
@@ -127,9 +120,19 @@ class WorkerProcess:
                 stream.close()
 
 
-def _as_error(refused: Refused) -> StudyError:
-    kind = getattr(errors, refused.kind, EngineError)
-    if issubclass(kind, EngineError):
+def parse_reply(line: bytes) -> Reply:
+    """What a measuring process answered. Raises WorkerError when it is no reply."""
+    try:
+        reply: Reply = parse_json(line, Reply)  # type: ignore[arg-type]  # a union is no class to mypy
+    except MalformedError as error:
+        raise WorkerError(f"the measuring process answered nonsense ({error})") from None
+    return reply
+
+
+def as_error(refused: Refused) -> StudyError:
+    """The error that the worker refused with; one of a kind that we do not know is an EngineError."""
+    kind = getattr(errors, refused.kind, None)
+    if not isinstance(kind, type) or not issubclass(kind, StudyError) or issubclass(kind, EngineError):
         return EngineError(refused.message, code=refused.code, log_tail=refused.log_tail)
     error: StudyError = kind(refused.message)
     return error

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -22,6 +23,7 @@ import msgspec
 
 from runner.drafter_names import KNOWN, MODEL, drafter_spec
 from runner.errors import SuiteError, UsageError
+from runner.parsing import MalformedError, parse_toml, printable
 from suites.roles import DRAFTS, TARGETS
 
 SUITES_DIR = Path(__file__).parent
@@ -146,7 +148,8 @@ def all_names(folder: Path = SUITES_DIR) -> list[str]:
     names = decode_suite(read_suite_file(path), path, _All).suites
     for name in names:
         if not _NAME.fullmatch(name) or name in RESERVED or not (folder / f"{name}.toml").is_file():
-            raise SuiteError(f"{path.name}: suites names {name!r}, but there is no such suite file beside it")
+            unknown = printable(repr(name))
+            raise SuiteError(f"{path.name}: suites names {unknown}, but there is no such suite file beside it")
     refuse_doubles(names, f"{path.name}: suites")
     return names
 
@@ -174,16 +177,9 @@ def read_suite_file(path: Path) -> bytes:
 def decode_suite(content: bytes, path: Path, kind: type[T]) -> T:
     """The suite file's table as `kind`. SuiteError names the file and the key."""
     try:
-        table: dict[str, Any] = tomllib.loads(content.decode())
-        return msgspec.convert(table, kind)
-    except tomllib.TOMLDecodeError as error:
-        raise SuiteError(f"{path.name}: not TOML ({error})") from None
-    except UnicodeDecodeError:
-        raise SuiteError(f"{path.name}: not UTF-8 text") from None
-    except msgspec.ValidationError as error:
+        return parse_toml(content, kind)
+    except MalformedError as error:
         raise SuiteError(f"{path.name}: {error}") from None
-    except (RecursionError, ValueError, OverflowError) as error:
-        raise SuiteError(f"{path.name}: cannot be understood ({error})") from None
 
 
 def _check(suite: _Declared, path: Path) -> None:
@@ -203,8 +199,8 @@ def _check_who_drafts(suite: _Declared, path: Path) -> None:
         return
     specs = [drafter_spec(name) for name in axes.drafters]
     if None in specs:
-        unknown = axes.drafters[specs.index(None)]
-        raise SuiteError(f"{path.name}: axes.drafters names the unknown drafter {unknown!r}; known: {KNOWN}")
+        unknown = printable(repr(axes.drafters[specs.index(None)]))
+        raise SuiteError(f"{path.name}: axes.drafters names the unknown drafter {unknown}; known: {KNOWN}")
     needs_model = any(spec is not None and spec.needs_model for spec in specs)
     if not axes.gammas or not specs or (needs_model and not axes.drafts):
         raise SuiteError(f'{path.name}: baseline = "{suite.baseline}" needs axes.drafts and axes.gammas')
@@ -224,11 +220,12 @@ def refuse_unknown(names: list[str], known: tuple[str, ...], where: str) -> None
     """Raise SuiteError for the first name that is no known role."""
     for name in names:
         if name not in known:
-            raise SuiteError(f"{where} names the unknown role {name!r}; known: {', '.join(known)}")
+            unknown = printable(repr(name))
+            raise SuiteError(f"{where} names the unknown role {unknown}; known: {', '.join(known)}")
 
 
 def refuse_doubles(values: list[Any], where: str) -> None:
     """Raise SuiteError for the first value that comes twice."""
-    for value in values:
-        if values.count(value) > 1:
-            raise SuiteError(f"{where} names {value!r} twice")
+    for value, times in Counter(values).items():
+        if times > 1:
+            raise SuiteError(f"{where} names {printable(repr(value))} twice")

@@ -42,6 +42,7 @@ import numpy as np
 from analysis.moesd.theory import FloatArray
 from analysis.moesd.times import Parameters
 from runner.errors import DataError
+from runner.parsing import MalformedError, parse_json, parse_toml
 
 MS_PER_S = 1000.0
 RELAXATION = 5.0
@@ -65,7 +66,7 @@ class TargetFacts(_Struct, frozen=True):
     """The verified model."""
 
     name: str
-    experts: Annotated[int, msgspec.Meta(ge=1)]
+    experts: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
     dense_parameters: Positive
     expert_parameters: Positive
     bytes_per_parameter: Positive
@@ -166,10 +167,10 @@ def read_facts(path: Path) -> Facts:
 
 def read_document(path: Path, kind: type[_T]) -> _T:
     """A TOML or JSON file as `kind`, told apart by the ending. DataError names file, field and reason."""
-    decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
+    parse = parse_json if path.suffix == ".json" else parse_toml
     try:
-        return decode(path.read_bytes(), type=kind)
+        return parse(path.read_bytes(), kind)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); name a facts file in TOML or JSON") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except MalformedError as error:
         raise DataError(f"{path}: {error}; see docs/moesd.md for what a facts file holds") from None

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import msgspec
 
+from runner.errors import DataError
+from runner.parsing import MalformedError, parse_toml
 from runner.paths import data_dir
 
 
@@ -29,7 +32,15 @@ class ChipTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 @functools.cache
 def chip_table() -> ChipTable:
     """The shipped table."""
-    return msgspec.toml.decode((data_dir() / "chips.toml").read_bytes(), type=ChipTable)
+    return parse_chips(data_dir() / "chips.toml")
+
+
+def parse_chips(path: Path) -> ChipTable:
+    """The table at `path`. Raises DataError naming what is wrong in it."""
+    try:
+        return parse_toml(path.read_bytes(), ChipTable)
+    except (OSError, MalformedError) as error:
+        raise DataError(f"{path.name}: cannot be used ({error}); restore it from the repository") from None
 
 
 def nominal_bandwidth_bytes_per_s(name: str, cpu_cores: int | None, gpu_cores: int | None) -> float | None:

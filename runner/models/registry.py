@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from runner.errors import ModelError, UsageError
+from runner.parsing import MalformedError, parse_toml, printable
 from runner.paths import data_dir
 
 
@@ -75,12 +76,13 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 def parse_registry(path: Path) -> Registry:
     """The registry at `path`. Raises ModelError naming what is wrong in it."""
     try:
-        registry = msgspec.toml.decode(path.read_bytes(), type=Registry)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        registry = parse_toml(path.read_bytes(), Registry)
+    except (OSError, MalformedError) as error:
         raise ModelError(f"{path.name}: cannot be used ({error}); restore it from the repository") from None
     for role, entry in registry.role.items():
         if entry.model not in registry.model or not entry.files:
-            raise ModelError(f"{path.name}: role {role} names no declared model or no file; add it under [model]")
+            named = f"role {printable(role)}"
+            raise ModelError(f"{path.name}: {named} names no declared model or no file; add it under [model]")
     return registry
 
 

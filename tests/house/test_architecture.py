@@ -15,6 +15,7 @@ FLOOR = {
     "runner.errors",
     "runner.grid_record",
     "runner.lines",
+    "runner.parsing",
     "runner.paths",
     "runner.drafter_names",
     "runner.lazy_group",
