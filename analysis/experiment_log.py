@@ -23,6 +23,8 @@ class ExperimentLog(Generic[Entry]):
     manifest: Manifest
     ok: tuple[Entry, ...]
     """Points that were measured, in the order of the plan."""
+    lines: tuple[int, ...]
+    """The line of each."""
     notes: tuple[str, ...]
 
 
@@ -33,17 +35,21 @@ def read_experiment(folder: Path, log: str, kind: type[Entry]) -> ExperimentLog[
     """
     manifest = load_manifest(folder)
     latest, damaged = _latest(folder / log, kind)
-    ok = sorted((entry for entry in latest.values() if entry.status == "ok"), key=lambda entry: entry.order)
+    found = [(line, entry) for line, entry in latest.values() if entry.status == "ok"]
+    found.sort(key=lambda one: one[1].order)
+    lines, ok = tuple(line for line, _ in found), tuple(entry for _, entry in found)
     if not ok:
         raise DataError(f"{folder}: {log} holds no measured point; run the suite again with the same --out")
-    return ExperimentLog(folder.resolve().name, manifest, tuple(ok), _notes(manifest, latest, len(ok), damaged))
+    notes = _notes(manifest, len(latest), len(ok), damaged)
+    return ExperimentLog(folder.resolve().name, manifest, ok, lines, notes)
 
 
-def _latest(file: Path, kind: type[Entry]) -> tuple[dict[str, Entry], list[str]]:
-    latest: dict[str, Entry] = {}
+def _latest(file: Path, kind: type[Entry]) -> tuple[dict[str, tuple[int, Entry]], list[str]]:
+    latest: dict[str, tuple[int, Entry]] = {}
     damaged: list[str] = []
     try:
-        lines = file.read_bytes().splitlines(keepends=True)
+        with file.open("rb") as stream:
+            lines = list(stream)
     except OSError as error:
         raise DataError(
             f"{file}: cannot be read ({error.strerror}); name a folder that its suite wrote"
@@ -55,15 +61,15 @@ def _latest(file: Path, kind: type[Entry]) -> tuple[dict[str, Entry], list[str]]
             damaged.append(str(error))
             continue
         known = latest.get(entry.run_id)
-        if known is None or entry.attempt > known.attempt:
-            latest[entry.run_id] = entry
+        if known is None or entry.attempt > known[1].attempt:
+            latest[entry.run_id] = (number, entry)
     return latest, damaged
 
 
-def _notes(manifest: Manifest, latest: dict[str, Entry], n_ok: int, damaged: list[str]) -> tuple[str, ...]:
+def _notes(manifest: Manifest, n_found: int, n_ok: int, damaged: list[str]) -> tuple[str, ...]:
     notes = [f"A line was passed over: {reason}." for reason in damaged]
-    if len(latest) > n_ok:
-        notes.append(f"{len(latest) - n_ok} points failed and are left out.")
-    if len(latest) < manifest.n_cells:
-        notes.append(f"{manifest.n_cells - len(latest)} of {manifest.n_cells} planned points were not measured.")
+    if n_found > n_ok:
+        notes.append(f"{n_found - n_ok} points failed and are left out.")
+    if n_found < manifest.n_cells:
+        notes.append(f"{manifest.n_cells - n_found} of {manifest.n_cells} planned points were not measured.")
     return tuple(notes)

@@ -7,7 +7,6 @@ problem of the log, its row stays out of every statistic, and the audit names it
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +16,11 @@ from typing import Any, Final, Literal
 import numpy as np
 import pandas as pd
 
+from analysis.csv_table import csv_table, read_text
 from analysis.llama_bench import bench_csv_names, bench_rows, is_bench_header, is_generation
 from runner.errors import DataError
 from runner.record import NO_DRAFT
 
-MAX_BYTES = 256 * 1024**2
 MS_PER_S = 1000.0
 
 Kind = Literal["text", "count", "positive", "fraction"]
@@ -64,7 +63,7 @@ def load_foreign(path: Path, mapping: Mapping[str, str] | None = None) -> Foreig
 
     Raises DataError, with file and line, when the file is not a table of runs.
     """
-    text = _read_text(path)
+    text = read_text(path)
     if not text.strip():
         raise DataError(f"{path.name}: {_EMPTY}")
     if text.lstrip()[:1] in ("{", "["):
@@ -89,43 +88,17 @@ def parse_mapping(options: Sequence[str]) -> dict[str, str]:
     return mapping
 
 
-def _read_text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path.name}: larger than {MAX_BYTES // 1024**2} MiB; split it or audit a part")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path.name}: not UTF-8 text (byte {error.start}); save it as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def _csv_rows(text: str, name: str, mapping: Mapping[str, str]) -> Iterator[tuple[int, dict[str, object]]]:
-    first = text.partition("\n")[0]
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=max(",;\t", key=first.count), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        names, bench = _ours(header, name, mapping), is_bench_header(header)
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(header):
-                raise DataError(
-                    f"{name}:{reader.line_num}: has {len(cells)} cells, the header {len(header)}; "
-                    "the row was torn or a comma is not quoted"
-                )
-            row: dict[str, object] = {ours: cell.strip() for ours, cell in zip(names, cells, strict=True) if ours}
-            if not bench or is_generation(row):
-                yield reader.line_num, row
-    except csv.Error as error:
-        raise DataError(f"{name}:{reader.line_num}: not CSV ({error})") from None
+    table = csv_table(text, name)
+    names, bench = _ours(table.header, name, mapping), is_bench_header(table.header)
+    for line, cells in table.rows:
+        row: dict[str, object] = {ours: cell for ours, cell in zip(names, cells, strict=True) if ours}
+        if not bench or is_generation(row):
+            yield line, row
 
 
 def _ours(header: list[str], name: str, mapping: Mapping[str, str]) -> list[str]:
     """Our name for each column of the header, empty for those we have no use for."""
-    twice = {cell for cell in header if header.count(cell) > 1}
-    if twice:
-        raise DataError(f"{name}:1: column {sorted(twice)[0]!r} stands twice in the header")
     missing = [theirs for theirs in mapping if theirs not in header]
     if missing:
         raise DataError(f"{name}:1: --map names the column {missing[0]!r}, which the header does not have")

@@ -23,15 +23,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.csv_table import csv_table, read_text
 from analysis.moesd.facts import Facts
 from analysis.moesd.theory import FloatArray
 from analysis.moesd.times import Points
 from runner.errors import DataError, UsageError
+from runner.parsing import printable
 
 KEYS = ("K", "gamma", "B")
 REQUIRED = (*KEYS, "speedup")
 TIMES = ("target_1_ms", "target_gamma_ms", "target_gamma1_ms", "draft_ms", "reject_ms")
 COLUMNS = (*REQUIRED, "sigma", *TIMES)
+LINE = "line"
 
 
 @dataclass(frozen=True)
@@ -78,26 +81,27 @@ class Grid:
 
 
 def read_grid(path: Path, facts: Facts) -> Grid:
-    """The points of a CSV file. DataError names file, column, row and reason."""
-    try:
-        frame = pd.read_csv(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise DataError(f"{path}: not a CSV file with a header ({str(error).strip()})") from None
+    """The points of a CSV file. DataError names file, line, column and reason."""
+    table = csv_table(read_text(path), path.name)
+    found = list(table.rows)
+    lines = pd.Index([line for line, _ in found], name=LINE)
+    frame = pd.DataFrame([cells for _, cells in found], columns=table.header, index=lines)
     return grid_of(frame, facts, path.name)
 
 
 def grid_of(frame: pd.DataFrame, facts: Facts, where: str) -> Grid:
-    """The points of a frame; `where` names it in errors. DataError for all that the module's table forbids."""
+    """The points of a frame; `where` names it in errors. DataError for all that the module's table forbids.
+
+    An index of the name `LINE` says in which line of that file each row stands.
+    """
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
         raise DataError(f"{where}: missing column {', '.join(missing)}; needed are {', '.join(REQUIRED)}")
     frame = _numbers(frame[[name for name in COLUMNS if name in frame.columns]], where)
     _check(frame, facts, where)
-    frame = frame.sort_values(list(KEYS)).reset_index(drop=True)
     if "sigma" not in frame.columns:
         frame = frame.assign(sigma=_sigma(frame, facts, where))
+    frame = frame.sort_values(list(KEYS)).reset_index(drop=True)
     speedup = frame["speedup"].to_numpy(dtype=np.float64)
     return Grid(frame, points_of(frame, facts), speedup)
 
@@ -139,20 +143,27 @@ def _check(frame: pd.DataFrame, facts: Facts, where: str) -> None:
         _refuse(outside.to_frame("sigma"), frame, where, "is outside [1/(gamma+1), 1]")
     repeated = keys.duplicated()
     if repeated.any():
-        first = keys[repeated].iloc[0].astype(int)
-        key = ", ".join(f"{name}={first[name]}" for name in KEYS)
-        raise DataError(f"{where}: two rows for {key}; keep one, or their mean")
+        second = int(np.flatnonzero(repeated)[0])
+        key = ", ".join(f"{name}={keys[name].iloc[second]:g}" for name in KEYS)
+        raise DataError(f"{_place(where, frame, second)}: two rows for {key}; keep one, or their mean")
 
 
 def _refuse(bad: pd.DataFrame, frame: pd.DataFrame, where: str, why: str) -> None:
     rows, columns = np.nonzero(bad.to_numpy())
     if len(rows):
-        name = bad.columns[columns[0]]
-        raise DataError(f"{where}: row {rows[0] + 1}: {name} {frame[name].iloc[rows[0]]} {why}")
+        name, row = bad.columns[columns[0]], int(rows[0])
+        value = printable(str(frame[name].iloc[row]))[:40] or "''"
+        raise DataError(f"{_place(where, frame, row)}: {name} {value} {why}")
+
+
+def _place(where: str, frame: pd.DataFrame, row: int) -> str:
+    return f"{where}:{frame.index[row]}" if frame.index.name == LINE else f"{where}: row {row + 1}"
 
 
 def _sigma(frame: pd.DataFrame, facts: Facts, where: str) -> pd.Series[float]:
-    unknown = sorted(set(frame["gamma"]) - set(facts.sigma))
-    if unknown:
-        raise DataError(f"{where}: no sigma for gamma {unknown[0]:g}; add a column, or [sigma] to the facts")
-    return frame["gamma"].map(facts.sigma)
+    sigma = frame["gamma"].map(facts.sigma)
+    if sigma.isna().any():
+        row = int(np.flatnonzero(sigma.isna())[0])
+        gamma, place = frame["gamma"].iloc[row], _place(where, frame, row)
+        raise DataError(f"{place}: no sigma for gamma {gamma:g}; add a column, or [sigma] to the facts")
+    return sigma

@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.experiment_log import ExperimentLog, read_experiment
+from analysis.load import MANIFEST_FILE
 from analysis.moesd.facts import DraftFacts, Facts, MachineSpeed, TargetFacts
+from analysis.moesd.grid import KEYS, LINE
 from analysis.render import Column, Document, Table
 from runner.errors import DataError
 from runner.grid_record import GRID_LOG, GridMeasurement, GridPoint, GridRecord
@@ -61,10 +63,8 @@ def read_measured(folder: Path) -> MeasuredGrid:
     """The points of a study. DataError when there is none, or its models' facts are missing."""
     log = read_experiment(folder, GRID_LOG, GridRecord)
     measured = [(record.point, record.measurement) for record in log.ok if record.measurement is not None]
-    rows = sorted(
-        (_row(point, one) for point, one in measured), key=lambda row: (row["K"], row["gamma"], row["B"])
-    )
-    frame = pd.DataFrame(rows)
+    rows = [_row(point, one) for point, one in measured]
+    frame = pd.DataFrame(rows, index=pd.Index(log.lines, name=LINE)).sort_values(list(KEYS))
     return MeasuredGrid(log.name, frame, _facts(log, measured), (*log.notes, *_notes(frame)))
 
 
@@ -122,7 +122,7 @@ def _notes(frame: pd.DataFrame) -> tuple[str, ...]:
 
 def _facts(log: ExperimentLog[GridRecord], measured: Sequence[tuple[GridPoint, GridMeasurement]]) -> Facts:
     if len(log.manifest.models) < 2:
-        raise DataError(f"{log.name}: its manifest does not name a target and a draft; it was edited")
+        raise DataError(f"{log.name}/{MANIFEST_FILE}: does not name a target and a draft; it was edited")
     target, draft = log.manifest.models[:2]
     sizes = measured[0][1]
     return Facts(

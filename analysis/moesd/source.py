@@ -16,6 +16,7 @@ from analysis.moesd.facts import Facts, Verified, read_facts
 from analysis.moesd.grid import Grid, grid_of, read_grid
 from analysis.moesd.measured import is_measured, read_measured
 from runner.errors import DataError, UsageError
+from runner.grid_record import GRID_LOG
 from runner.paths import data_dir
 
 PUBLISHED = "published"
@@ -39,7 +40,7 @@ def load_source(data: str, facts_file: Path | None, verified: Verified | None) -
     if data != PUBLISHED and is_measured(Path(data)):
         study = read_measured(Path(data))
         facts = _as_verified(study.facts if facts_file is None else read_facts(facts_file), verified)
-        return Source(study.name, grid_of(study.frame, facts, study.name), facts, study.notes)
+        return Source(study.name, grid_of(study.frame, facts, f"{study.name}/{GRID_LOG}"), facts, study.notes)
     path = _path(data)
     if not path.is_file():
         raise DataError(

@@ -44,7 +44,7 @@ def packed_records(study: Study, path: Path) -> tuple[str, bool]:
 
     Where they would not fit, the lists of cycles, tokens and margins are left out.
     """
-    stored = (path / RUNS_FILE).read_bytes().splitlines()
+    stored = (path / RUNS_FILE).read_bytes().split(b"\n")
     records = [_record(stored[line - 1]) for line in study.runs["line"]]
     packed = _packed(records)
     if len(packed) <= BUDGET_BYTES:

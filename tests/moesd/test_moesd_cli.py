@@ -125,7 +125,7 @@ def spoiled(data, **columns):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"speedup": [float("nan")] * 228}, "row 1: speedup nan is not a finite number"),
+        ({"speedup": [float("nan")] * 228}, "data.csv:2: speedup '' is not a finite number"),
         ({"K": [65.0] * 228}, "exceeds the target's 64 experts"),
         ({"gamma": [0.0] * 228}, "gamma 0.0 is below 1"),
         ({"B": [1.0] * 228}, "two rows for K=1, gamma=2, B=1"),

@@ -80,7 +80,7 @@ def test_without_any_rejection_time_the_bound_is_refused():
         ("sigma", [0.9, 0.2, 0.9], "row 2: sigma 0.2 is outside"),
         ("target_1_ms", [1.0, 0.0, 1.0], "row 2: target_1_ms 0.0 is not positive"),
         ("reject_ms", [0.1, 0.0, -0.1], "row 3: reject_ms -0.1 is negative"),
-        ("gamma", [4, 2, 3], "no sigma for gamma 3"),
+        ("gamma", [4, 2, 3], "row 3: no sigma for gamma 3"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_its_row(column, values, message):
