@@ -103,6 +103,9 @@ def read_card(path: Path) -> GgufCard:
     layers = _Layers.of(head, architecture, tensors)
     tokens = head.strings(TOKENS_KEY)
     experts, used = _experts(head, architecture)
+    weights = count_weights(tensors, n_layers=layers.trunk, experts=experts, experts_used=used)
+    if not weights.active_parameters:
+        raise damaged(path, "decoding a token would read no weight of it")
     return GgufCard(
         shards=tuple(header.path for header in headers),
         size_bytes=sum(header.size_bytes for header in headers),
@@ -110,7 +113,7 @@ def read_card(path: Path) -> GgufCard:
         name=head.text("general.name", path.stem),
         hybrid=layers.recurrent > 0,
         quantisation=_quantisation(head, tensors),
-        weights=count_weights(tensors, n_layers=layers.trunk, experts=experts, experts_used=used),
+        weights=weights,
         n_layers=layers.trunk,
         n_attention_layers=layers.attention,
         n_mtp_layers=layers.mtp,

@@ -12,13 +12,24 @@ in the field names; counts of tokens end in `_tokens`. All types are frozen and 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 SCHEMA_VERSION = 1
 
 NO_DRAFT = "none"
+
+MAX_INTEGER = 2**62
+Whole = Annotated[int, msgspec.Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+"""Fits into any array of ours; whether it can be true is for the audit to say."""
+Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INTEGER)]
+AtLeastOne = Annotated[int, msgspec.Meta(ge=1, le=MAX_INTEGER)]
+
+Logit = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+"""Fits into single precision."""
+
+Millijoules = Annotated[float, msgspec.Meta(ge=0.0, le=1e15)]
 
 Purpose = Literal["cell", "paired-baseline", "reference"]
 Status = Literal["ok", "failed"]
@@ -38,12 +49,12 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Who drafts in this cell: a role, or a drafter of `runner.drafters` such as `ngram`; `none` at gamma 0."""
     pair_draft: str
     """Role of the draft that the comparison is about; `none` in a pure baseline suite."""
-    gamma: int
+    gamma: Whole
     prompt: str
     prompt_sha256: str
     """SHA-256 of the prompt's UTF-8 text and its requested token count."""
-    n_predict_tokens: int
-    block: int
+    n_predict_tokens: Whole
+    block: Whole
     rollback: Strategy | None = None
     """Target rollback that the suite asks for; None: the cheapest that can be proved."""
     purpose: Purpose = "cell"
@@ -58,14 +69,14 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What changes the measurement and is the same for all runs of a study."""
 
-    n_ctx_tokens: int
-    n_batch_tokens: int
-    n_ubatch_tokens: int
-    n_threads: int
-    n_gpu_layers: int
+    n_ctx_tokens: Whole
+    n_batch_tokens: Whole
+    n_ubatch_tokens: Whole
+    n_threads: Whole
+    n_gpu_layers: Whole
     flash_attention: Literal["auto", "on", "off"]
     kv_type: str
-    seed: int
+    seed: Whole
     temperature: float = 0.0
     choose_on: Literal["device"] | msgspec.UnsetType = msgspec.UNSET
     """Where both arms choose greedily. Unset, and then not written: on the host, as in every study before."""
@@ -82,20 +93,20 @@ class ModelFacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     role: str
     file: str
     sha256: str
-    size_bytes: int
+    size_bytes: Count
     architecture: str
     hybrid: bool
     quantisation: str
-    parameters: int
-    active_parameters: int
-    bytes_per_token: int
+    parameters: AtLeastOne
+    active_parameters: AtLeastOne
+    bytes_per_token: AtLeastOne
     """Weight bytes that decoding one token reads: everything but unused experts and input-embedding rows."""
-    n_layers: int
-    n_vocab: int
-    n_experts: int
-    n_experts_used: int
+    n_layers: Count
+    n_vocab: Count
+    n_experts: Count
+    n_experts_used: Count
     vocab_sha256: str
-    recurrent_state_bytes: int = 0
+    recurrent_state_bytes: Count = 0
     """State of all recurrent layers for one sequence, in f32; snapshots keep it 1 + n_rs_seq times."""
 
 
@@ -141,12 +152,12 @@ class Cycles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     A cycle yields `accepted + 1` tokens. A cycle at gamma 0 drafts nothing and yields one.
     """
 
-    drafted: list[int]
-    accepted: list[int]
-    draft_ns: list[int]
-    verify_ns: list[int]
-    rollback_ns: list[int]
-    sample_ns: list[int]
+    drafted: list[Whole]
+    accepted: list[Whole]
+    draft_ns: list[Whole]
+    verify_ns: list[Whole]
+    rollback_ns: list[Whole]
+    sample_ns: list[Whole]
 
     @property
     def emitted_tokens(self) -> int:
@@ -159,7 +170,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     kind: str
     message: str
-    llama_code: int | None = None
+    llama_code: Whole | None = None
     log_tail: list[str] = []
 
 
@@ -187,12 +198,12 @@ class RollbackProof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class UncheckedCounts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a loop that checks nothing really did; only runs marked `phantom` have it."""
 
-    failed_target_passes: int
-    failed_draft_passes: int
-    refused_rollbacks: int
-    target_passes: int
+    failed_target_passes: Whole
+    failed_draft_passes: Whole
+    refused_rollbacks: Whole
+    target_passes: Whole
     """Target passes that llama.cpp executed."""
-    draft_passes: int
+    draft_passes: Whole
     """Draft passes that llama.cpp executed."""
 
 
@@ -204,46 +215,46 @@ class Energy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     of 1 mJ.
     """
 
-    cpu_mj: float | None = None
+    cpu_mj: Millijoules | None = None
     """All CPU cores; on Linux the whole processor package, with caches and integrated graphics."""
-    gpu_mj: float | None = None
-    gpu_sram_mj: float | None = None
+    gpu_mj: Millijoules | None = None
+    gpu_sram_mj: Millijoules | None = None
     """Has a counter of its own; whether `gpu_mj` contains it is documented nowhere, so no sum takes it in."""
-    dram_mj: float | None = None
-    ane_mj: float | None = None
+    dram_mj: Millijoules | None = None
+    ane_mj: Millijoules | None = None
     """Neural engine; llama.cpp does not use it."""
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one executed cell yielded: everything the worker knows."""
 
-    n_prompt_tokens: int
+    n_prompt_tokens: Whole
     prompt_tokens_sha256: str
     target_rollback: Strategy
     draft_rollback: Strategy
-    n_rs_seq: int
+    n_rs_seq: Whole
     """Recurrent snapshots that the target context kept (0 in every baseline)."""
-    prefill_tokens: int
+    prefill_tokens: Whole
     """Prompt tokens that were really decoded before the loop; the last prompt token opens the first cycle."""
-    prefill_target_ns: int
-    prefill_draft_ns: int
-    decode_wall_ns: int
+    prefill_target_ns: Whole
+    prefill_draft_ns: Whole
+    decode_wall_ns: Whole
     """Wall time of the whole decode loop; the cycles' parts plus what Python spent between them."""
-    llama_ns: int
+    llama_ns: Whole
     """Part of `decode_wall_ns` spent inside llama.cpp calls."""
     cycles: Cycles
-    tokens: list[int]
+    tokens: list[Whole]
     """Emitted token ids; as many as `n_predict_tokens` of the cell."""
     target_proof: RollbackProof | None = None
     draft_proof: RollbackProof | None = None
     unchecked: UncheckedCounts | None = None
-    margins: list[float] = []
+    margins: list[Logit] = []
     """Baseline runs only: top-1 minus top-2 logit at each emitted token."""
-    resident_bytes: int = 0
-    target_output_rows: int | None = None
+    resident_bytes: Whole = 0
+    target_output_rows: Whole | None = None
     """Rows that the loop's target passes copied to the host: one for each verified token in either arm, of all
     logits, or of two candidates where the device chooses (`Settings.choose_on`). None: not counted."""
-    draft_output_rows: int | None = None
+    draft_output_rows: Whole | None = None
     """The same of the draft model: one for each drafted token. None: not counted, or no model drafted."""
     energy: Energy | None = None
     """Of the decode loop alone; None where nothing counts it, or where the loop's clock was stopped."""
@@ -254,16 +265,16 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One execution of a cell, written once and never changed."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Whole = SCHEMA_VERSION
     run_id: str
     """Identity of what was measured: the same for a repeated attempt at the same cell."""
-    attempt: int = 1
-    order: int
+    attempt: Whole = 1
+    order: Whole
     """Position in the plan."""
     cell: Cell
     status: Status
     started_utc: str
-    started_monotonic_ns: int
+    started_monotonic_ns: Whole
     engine_version: str
     target_sha256: str
     draft_sha256: str | None = None
@@ -282,9 +293,9 @@ class RoutingCount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Distinct experts that `n_tokens` consecutive tokens of one source touched, averaged over windows."""
 
     source: TokenSource
-    n_tokens: int
-    n_windows: int
-    distinct_by_layer: list[float]
+    n_tokens: AtLeastOne
+    n_windows: AtLeastOne
+    distinct_by_layer: Annotated[list[Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]], msgspec.Meta(min_length=1)]
     standard_deviation: float
     """Over windows, of the mean over layers."""
 
@@ -292,7 +303,7 @@ class RoutingCount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Written before the first run; fixes everything that all runs of a study share."""
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: Whole = SCHEMA_VERSION
     tool_version: str
     created_utc: str
     arguments: list[str]
@@ -300,7 +311,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     suites: list[str]
     suite_sha256: dict[str, str]
     plan_sha256: str
-    n_cells: int
+    n_cells: Whole
     settings: Settings
     models: list[ModelFacts]
     engine: EngineFacts
