@@ -13,6 +13,7 @@ from runner.errors import ModelError
 from runner.gguf_facts import count_weights, inspect_gguf, read_card, vocabulary_sha256
 from runner.gguf_reader import TensorSize, read_header
 from runner.paths import CACHE_VARIABLE
+from tests.fuzz.mutations import binary
 from tests.models.real_shapes import SHAPES, token_list, write_hollow
 from tests.models.tiny_gguf import TOKENS, write_parts, write_tiny
 
@@ -199,7 +200,7 @@ class TestDamage:
     @pytest.mark.parametrize("seed", range(400))
     def test_mutated_files_are_read_or_refused_but_never_crash_or_hang(self, tmp_path, seed):
         path = write_tiny(tmp_path / "m.gguf")
-        path.write_bytes(_mutated(path.read_bytes(), random.Random(seed)))
+        path.write_bytes(binary(path.read_bytes(), random.Random(seed)))
         outcome = _card_or_refusal(path)
         if isinstance(outcome, str):
             assert "\n" not in outcome
@@ -251,21 +252,3 @@ def _card_or_refusal(path):
         return read_card(path)
     except ModelError as error:
         return str(error)
-
-
-def _mutated(content: bytes, rng: random.Random) -> bytes:
-    data = bytearray(content)
-    for _ in range(rng.choice([1, 1, 2, 8])):
-        where = rng.randrange(len(data))
-        kind = rng.randrange(4)
-        if kind == 0:
-            data[where] = rng.randrange(256)
-        elif kind == 1:
-            data[where : where + 8] = rng.choice([b"\xff" * 8, b"\x00" * 8, (2**40).to_bytes(8, "little")])
-        elif kind == 2:
-            del data[where : where + rng.randrange(1, 64)]
-        else:
-            data[where:where] = rng.randbytes(rng.randrange(1, 64))
-        if not data:
-            return b"G"
-    return bytes(data)
