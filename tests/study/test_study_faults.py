@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 import resource
 import shutil
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -63,9 +66,9 @@ def test_a_disk_that_fills_up_at_any_call_keeps_what_was_written_and_the_study_g
     assert [record.run_id for record in records_in(folder)] == IDS
 
 
-def what_running_said(folder: Path) -> str:
+def what_running_said(folder: Path, executor: FakeExecutor | None = None) -> str:
     try:
-        run_study(folder)
+        run_study(folder, executor)
     except StoreError as error:
         return str(error)
     return "all went well"
@@ -145,22 +148,48 @@ def test_the_loaded_pair_is_given_back_when_the_disk_fails(tmp_path: Path) -> No
     assert executor.events[-1] == "close"
 
 
-@pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A folder that may not be written, where the system honours that."""
-    tmp_path.chmod(0o555)
-    if os.access(tmp_path, os.W_OK):
-        tmp_path.chmod(0o755)
-        pytest.skip("this user may write anywhere")
-    yield tmp_path
-    tmp_path.chmod(0o755)
+NOBODY = 65534
+_processes = multiprocessing.get_context("forkserver")
 
 
-def test_a_read_only_folder_is_refused_before_any_model_is_loaded(read_only: Path) -> None:
+def _run_as_nobody(folder: Path, answer: Connection) -> None:
+    """The body of a process that gave up root's right to write anywhere."""
+    if os.geteuid() == 0:
+        # Python loads some of itself only when used, and may lie in a home that is closed to others.
+        with tempfile.TemporaryDirectory() as first:
+            run_study(Path(first))
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
     executor = FakeExecutor()
-    with pytest.raises(StoreError, match="cannot be written; make it writable"):
-        run_study(read_only / "study", executor)
-    assert executor.events == []
+    answer.send((what_running_said(folder, executor), executor.events))
+
+
+def what_an_ordinary_user_is_told(mode: int) -> tuple[str, list[str]]:
+    """What a study says in a folder of that mode, and what its executor was asked for."""
+    # Not tmp_path: its parents are closed to everybody else.
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(mode)
+        ours, theirs = _processes.Pipe(duplex=False)
+        process = _processes.Process(target=_run_as_nobody, args=(Path(name) / "study", theirs))
+        process.start()
+        theirs.close()
+        told: tuple[str, list[str]] = ours.recv()
+        process.join()
+        Path(name).chmod(0o755)
+    return told
+
+
+def test_a_read_only_folder_is_refused_before_any_model_is_loaded() -> None:
+    said, events = what_an_ordinary_user_is_told(0o555)
+    assert "cannot be written; make it writable" in said
+    assert events == []
+
+
+def test_a_folder_that_anybody_may_write_is_written_by_anybody() -> None:
+    said, events = what_an_ordinary_user_is_told(0o777)
+    assert said == "all went well"
+    assert events[-1] == "close"
 
 
 def test_a_folder_that_refuses_writing_is_refused_before_any_model_is_loaded(
