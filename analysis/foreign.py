@@ -19,6 +19,7 @@ import pandas as pd
 from analysis.csv_table import csv_table, read_text
 from analysis.llama_bench import bench_csv_names, bench_rows, is_bench_header, is_generation
 from runner.errors import DataError
+from runner.parsing import printable
 from runner.record import NO_DRAFT
 
 MS_PER_S = 1000.0
@@ -159,7 +160,8 @@ def _impossible(row: Mapping[str, Any], where: str) -> Iterator[str]:
             yield f"{where}: {column} is {value:g}; {limit}"
     speculative = _role(row["draft"]) not in _TOLERATED
     if speculative != (row["gamma"] > 0):
-        yield f"{where}: draft {row['draft']!r} with gamma {row['gamma']:g}; a draft goes with a gamma above 0"
+        draft = printable(repr(row["draft"]))
+        yield f"{where}: draft {draft} with gamma {row['gamma']:g}; a draft goes with a gamma above 0"
     if _ended_well(row) and math.isnan(row["tokens_per_s"]) and math.isnan(row["ms_per_token"]):
         yield f"{where}: a run that ended well gives neither a rate nor a time per token"
 

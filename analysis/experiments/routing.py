@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from analysis.experiment_log import read_experiment
+from analysis.load import MANIFEST_FILE
 from analysis.moesd.theory import experts_loaded
 from analysis.render import Column, Document, Row, Table
+from runner.errors import DataError
 from runner.grid_record import ROUTING_LOG, RoutingRecord
 from runner.record import RoutingCount
 
@@ -42,11 +44,21 @@ def routing_document(folder: Path) -> Document:
     log = read_experiment(folder, ROUTING_LOG, RoutingRecord)
     used = {model.role: model.n_experts_used for model in log.manifest.models}
     by_target: dict[str, list[RoutingRecord]] = defaultdict(list)
-    for record in log.ok:
-        by_target[record.subject.target].append(record)
+    for line, record in zip(log.lines, log.ok, strict=True):
+        target = record.subject.target
+        _refuse_impossible(record, used.get(target, 1), f"{log.name}/{ROUTING_LOG}:{line}")
+        by_target[target].append(record)
     rows = [row for target in used if target in by_target for row in _rows(by_target[target], used[target])]
     table = Table("routing", "Distinct experts touched", _COLUMNS, tuple(rows), (_NOTE,))
     return Document(log.name, (table,), log.notes)
+
+
+def _refuse_impossible(record: RoutingRecord, used: int, where: str) -> None:
+    if not 1 <= used <= record.n_experts:
+        raise DataError(
+            f"{where}: counted {record.n_experts} experts, but {MANIFEST_FILE} says that a token uses {used} of"
+            " them; one of the two was edited"
+        )
 
 
 def _rows(records: list[RoutingRecord], used: int) -> Iterator[Row]:

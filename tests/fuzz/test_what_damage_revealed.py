@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from analysis.experiment_log import read_experiment
+from analysis.experiments.routing import routing_document
 from analysis.foreign import load_foreign
 from analysis.load import load_study
 from analysis.moesd.grid import read_grid
@@ -111,6 +112,15 @@ def test_a_point_that_no_clock_can_have_measured_is_passed_over_by_its_line(tmp_
     passed_over = grid_log_with(tmp_path, change)[0]
     assert f"{GRID_LOG}:2: " in passed_over
     assert said in passed_over
+
+
+@pytest.mark.parametrize("used", [0, 257])
+def test_more_experts_used_than_counted_are_refused_by_both_files(tmp_path, used: int) -> None:
+    next(reader for reader in readers() if reader.name == "routing log, analysed").prepare(tmp_path)
+    manifest = tmp_path / "study" / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes().replace(b'"n_experts_used":8', b'"n_experts_used":%d' % used))
+    with pytest.raises(DataError, match=rf"routing\.jsonl:1: .* manifest\.json says that a token uses {used}"):
+        routing_document(tmp_path / "study")
 
 
 def test_an_answer_that_is_no_text_is_nonsense() -> None:
