@@ -23,6 +23,8 @@ from runner.parsing import printable
 from runner.record import NO_DRAFT
 
 MS_PER_S = 1000.0
+EXTREME = 1e30
+"""No figure of a log is larger, no time or rate smaller than its inverse: sums and ratios stay finite."""
 
 Kind = Literal["text", "count", "positive", "fraction"]
 
@@ -173,11 +175,11 @@ def _ended_well(row: Mapping[str, Any]) -> bool:
 def _breach(value: float, kind: Kind) -> str | None:
     if math.isnan(value):
         return None
-    if math.isinf(value):
+    if value > EXTREME:
         return "no measurement is endless"
     if kind == "fraction" and not 0 <= value <= 1:
         return "a fraction lies between 0 and 1 (write 2.5 % as 0.025)"
-    if kind == "positive" and value <= 0:
+    if kind == "positive" and value < 1 / EXTREME:
         return "a time or a rate is above 0"
     if kind == "count" and (value < 0 or value != int(value)):
         return "a count is a whole number from 0"

@@ -107,6 +107,8 @@ def test_a_cell_larger_than_any_figure_is_refused(tmp_path: Path) -> None:
         ("moe_q4,d,4,50,1.7", "acceptance is 1.7; a fraction lies between 0 and 1"),
         ("moe_q4,d,4,-50,0.5", "tokens_per_s is -50; a time or a rate is above 0"),
         ("moe_q4,d,4,inf,0.5", "tokens_per_s is inf; no measurement is endless"),
+        ("moe_q4,d,4,1e308,0.5", "tokens_per_s is 1e+308; no measurement is endless"),
+        ("moe_q4,d,4,1e-320,0.5", "a time or a rate is above 0"),
         ("moe_q4,d,4.5,50,0.5", "gamma is 4.5; a count is a whole number"),
         ("moe_q4,d,-4,50,0.5", "gamma is -4; a count is a whole number"),
         ("moe_q4,d,0,50,0.5", "a draft goes with a gamma above 0"),
