@@ -16,6 +16,7 @@ import numpy.typing as npt
 from gguf import GGUFReader, GGUFValueType, ReaderTensor
 
 from runner.errors import ModelError
+from runner.parsing import printable
 
 MAX_ARRAY_ELEMENTS = 1 << 24
 """Sixty times Qwen3.5's vocabulary; a longer array in a header is damage."""
@@ -66,7 +67,8 @@ class Header(NamedTuple):
 
 def damaged(path: Path, what: str) -> ModelError:
     """The error of a file that is not a whole GGUF, with the remedy."""
-    return ModelError(f"{path}: not a usable GGUF ({what}); download it again or name another file for this role")
+    remedy = "download it again or name another file for this role"
+    return ModelError(f"{path}: not a usable GGUF ({printable(what)}); {remedy}")
 
 
 def read_header(path: Path) -> Header:
@@ -76,14 +78,16 @@ def read_header(path: Path) -> Header:
     """
     size = _size(path)
     try:
-        reader = _BoundedReader(path)
+        # A sum of numpy's that wraps around is only warned of.
+        with np.errstate(over="raise"):
+            reader = _BoundedReader(path)
         if reader.byte_order != "I":
             raise damaged(path, "it is written for the other byte order")
         values = {name: _value(field) for name, field in reader.fields.items() if field.types}
         return Header(path, size, values, [_tensor_size(tensor) for tensor in reader.tensors])
     except OSError as error:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except MemoryError:
+    except (MemoryError, FloatingPointError):
         raise damaged(path, "a count in it is absurd") from None
     except _FOREIGN as error:
         raise damaged(path, _reason(error)) from None
@@ -155,5 +159,4 @@ def _size(path: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text[:160] if text else type(error).__name__
+    return str(error).strip() or type(error).__name__

@@ -15,8 +15,9 @@ from analysis.foreign import load_foreign
 from analysis.load import load_study
 from analysis.moesd.grid import read_grid
 from analysis.report.runs import packed_records
-from runner.errors import DataError, EngineError, SuiteError, WorkerError
+from runner.errors import DataError, EngineError, ModelError, SuiteError, WorkerError
 from runner.gguf_digest import file_sha256
+from runner.gguf_facts import read_card
 from runner.grid_record import GRID_LOG, GridRecord
 from runner.lines import encode_line
 from runner.messages import Refused
@@ -25,6 +26,7 @@ from runner.paths import CACHE_VARIABLE
 from runner.worker_client import as_error, parse_reply
 from suites.loader import refuse_doubles
 from tests.fuzz.readers import readers
+from tests.models.tiny_gguf import write_tiny
 from tests.moesd.truth import FACTS
 from tests.simulated import Config, manifest_of, simulate, write_study
 
@@ -132,6 +134,26 @@ def test_an_answer_that_is_no_text_is_nonsense() -> None:
 @pytest.mark.parametrize("kind", ["annotations", "__name__", "no such error"])
 def test_a_refusal_of_an_unknown_kind_is_the_engines(kind: str) -> None:
     assert type(as_error(Refused(kind=kind, message="refused"))) is EngineError
+
+
+def test_an_offset_that_wraps_around_is_refused_without_a_warning(tmp_path) -> None:
+    path = write_tiny(tmp_path / "m.gguf")
+    whole = bytearray(path.read_bytes())
+    name = b"blk.0.attn_q.weight"
+    # Behind the name: number of dimensions, two dimensions, type, offset.
+    offset = whole.index(name) + len(name) + 4 + 2 * 8 + 4
+    whole[offset : offset + 8] = b"\xff" * 8
+    path.write_bytes(whole)
+    with pytest.raises(ModelError, match=r"m\.gguf: not a usable GGUF"):
+        read_card(path)
+
+
+def test_an_architecture_of_control_characters_cannot_break_the_message(tmp_path) -> None:
+    path = write_tiny(tmp_path / "m.gguf")
+    path.write_bytes(path.read_bytes().replace(b"llama", b"l\na\x1ba", 1))
+    with pytest.raises(ModelError) as caught:
+        read_card(path)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("table", [b"[" * 100_000, b'{"a": "not a digest"}', b"\xff"])
