@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_type_hints
 
+import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
