@@ -34,6 +34,9 @@ def read_experiment(folder: Path, log: str, kind: type[Entry]) -> ExperimentLog[
     Raises DataError when it holds no readable manifest, no such log, or no measured point.
     """
     manifest = load_manifest(folder)
+    if not (folder / log).exists():
+        suite = log.partition(".")[0]
+        raise DataError(f"{folder.name}: holds no {log}; run `python -m runner suite {suite}`")
     latest, damaged = _latest(folder / log, kind)
     found = [(line, entry) for line, entry in latest.values() if entry.status == "ok"]
     found.sort(key=lambda one: one[1].order)

@@ -10,7 +10,7 @@ from runner.routing_suite import RoutingExperiment
 from suites.experiments import load_experiment
 from tests.analysis_cli import analysis
 from tests.grid_world import counts_of, plan_of, write_log
-from tests.simulated import distinct_experts
+from tests.simulated import Config, distinct_experts, honest_study
 
 
 def routing_study(folder, shares=(0.9, 0.9), targets=("moe-q4", "moe-q8")):
@@ -44,3 +44,9 @@ def test_prompts_are_averaged_over_their_windows(tmp_path):
     found = rows(routing_study(tmp_path / "study", shares=(0.8, 1.0)))
     assert found[-1]["real_ratio"] == pytest.approx(0.9, rel=1e-5)
     assert found[-1]["windows"] == 20
+
+
+def test_a_study_of_something_else_says_which_suite_to_run(tmp_path):
+    study = honest_study(tmp_path / "study", Config(suites=("dense-sd",), blocks=1, n_predict_tokens=16))
+    said = analysis("routing", study).error_line
+    assert "study: holds no routing.jsonl; run `python -m runner suite routing`" in said
