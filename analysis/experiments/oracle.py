@@ -171,5 +171,7 @@ def _agreement(rows: tuple[Row, ...]) -> Iterator[str]:
     both = [(row["speedup"], row["predicted"]) for row in rows if "predicted" in row]
     known = [(s, p) for s, p in both if isinstance(s, Estimate) and isinstance(p, Estimate)]
     agree = sum(s.low <= p.high and p.low <= s.high for s, p in known)
-    if known:
+    if not known:
+        yield "S is not predicted: for that run both into one study, `python -m runner suite verify-cost oracle`."
+    else:
         yield f"Measured S and S from verify-cost agree within their intervals in {agree} of {len(known)} cells."

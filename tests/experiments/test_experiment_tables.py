@@ -266,6 +266,13 @@ def test_the_summary_says_what_amortization_alone_is_worth(tmp_path, oracle_reco
     assert notes[2].endswith("never above 1.")
 
 
+def test_an_oracle_without_a_sweep_says_how_to_have_s_predicted(tmp_path, oracle_records):
+    alone = [one for one in oracle_records if one.cell.suite == "oracle"]
+    document = oracle_document(study_of(tmp_path, alone))
+    assert "run both into one study, `python -m runner suite verify-cost oracle`" in document.notes[1]
+    assert all("predicted" not in row for row in document.tables[0].rows)
+
+
 def test_an_oracle_that_cheats_is_found_out(tmp_path, oracle_records):
     cheat = next(one for one in oracle_records if one.cell.draft == "oracle-1.00" and one.cell.gamma == 4)
     index = oracle_records.index(cheat)
