@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from runner.decode import Drafter
 
 _LONGEST_NGRAM = 3
+TWICE_UP_TO = 8
 
 
 class NgramDrafter:
@@ -95,13 +96,19 @@ class OracleDrafter:
 
 
 class SweepDrafter:
-    """Proposes the known continuation in lengths 0 to `longest`, each equally often, in random order."""
+    """Proposes the known continuation in lengths 0 to `longest`, each equally often, in random order.
+
+    Lengths up to `TWICE_UP_TO` come twice in a row: llama.cpp reuses the graph of a pass over as many tokens as
+    the last one, so the difference between the two is what a change of size costs, which speculation at one gamma
+    does not pay. Longer ones would take too many tokens.
+    """
 
     def __init__(
         self, truth: Sequence[int], longest: int, seed: int, retell: Retell | None = None
     ) -> None:
         self._oracle = OracleDrafter(truth, 1.0, 1, seed, retell)
-        self._lengths = shuffled_lengths(longest, seed)
+        lengths = shuffled_lengths(longest, seed)
+        self._lengths = (each for each in lengths for _ in range(2 if each <= TWICE_UP_TO else 1))
 
     def begin(self, prompt: Sequence[int]) -> None:
         """Start at the first token after the prompt."""

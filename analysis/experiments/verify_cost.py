@@ -1,7 +1,9 @@
 """v(n): what one pass over n tokens costs, measured by the suite `verify-cost` with real continuation tokens.
 
 Each sweep run verifies every batch size equally often in random order, so position and drift hit all sizes alike;
-t₁ is the baseline of the same comparison.
+t₁ is the baseline of the same comparison. llama.cpp builds its graph anew when a pass has another size than the
+one before. Small sizes come twice in a row, so what that costs is known, and it is no part of v(n): speculation at
+one γ verifies the same number of tokens again and again.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, isotonic_regression
 
 from analysis.accounting import pairs
-from analysis.load import FloatArray, Study
+from analysis.load import FloatArray, RunArrays, Study
 from analysis.render import Column, Document, Row, Table
 from analysis.stats import Estimate, means
 from runner.drafter_names import SWEEP
@@ -32,10 +34,15 @@ NEARLY_FREE = 0.1
 
 @dataclass(frozen=True)
 class CostCurve:
-    """v(n) of one target. `samples[n]` holds every measured pass over n tokens, in units of t₁."""
+    """v(n) of one target. `samples[n]` holds every measured pass over n tokens, in units of t₁.
+
+    Where passes follow others of their size, only those count; else `change` is taken off.
+    """
 
     target: str
     t1_ms: float
+    change: float
+    """What a pass of another size than the one before takes more, in t₁."""
     samples: Mapping[int, FloatArray]
     prompts: Mapping[int, tuple[str, ...]]
     """Prompt of each sample."""
@@ -87,19 +94,38 @@ def fitting_curve(curves: Mapping[tuple[str, int], CostCurve], target: str, n_to
 
 
 def _curve(target: str, study: Study, runs: pd.DataFrame) -> CostCurve:
-    values: dict[int, list[float]] = {}
-    prompts: dict[int, list[str]] = {}
-    for row, t1_ms, prompt in zip(runs.index, runs["t1_ms"], runs["prompt"], strict=True):
-        arrays = study.arrays[int(row)]
-        for drafted, verify_ns in zip(arrays.drafted.tolist(), arrays.verify_ns.tolist(), strict=True):
-            values.setdefault(drafted + 1, []).append(verify_ns / 1e6 / t1_ms)
-            prompts.setdefault(drafted + 1, []).append(str(prompt))
+    passes = pd.concat([_passes(study.arrays[int(str(row))], run) for row, run in runs.iterrows()])
+    change = _cost_of_change(passes)
+    by_size = {int(str(size)): _steady(group, change) for size, group in passes.groupby("size")}
     return CostCurve(
         target=target,
         t1_ms=float(runs["t1_ms"].median()),
-        samples={size: np.array(found) for size, found in values.items()},
-        prompts={size: tuple(found) for size, found in prompts.items()},
+        change=change,
+        samples={size: group["v"].to_numpy(float) for size, group in by_size.items()},
+        prompts={size: tuple(group["prompt"]) for size, group in by_size.items()},
     )
+
+
+def _passes(arrays: RunArrays, run: pd.Series) -> pd.DataFrame:
+    """Every pass of one run: its size, v, prompt, and whether the pass before had another size."""
+    sizes = arrays.drafted + 1
+    v = arrays.verify_ns / 1e6 / float(run["t1_ms"])
+    changed = np.concatenate([[True], sizes[1:] != sizes[:-1]])
+    return pd.DataFrame({"size": sizes, "v": v, "prompt": str(run["prompt"]), "changed": changed})
+
+
+def _cost_of_change(passes: pd.DataFrame) -> float:
+    """Median over sizes of what the first of two equal passes takes more than the second; never below 0."""
+    medians = passes.groupby(["size", "changed"])["v"].median().unstack()
+    if not {True, False} <= set(medians.columns):
+        return 0.0
+    more = (medians[True] - medians[False]).dropna()
+    return max(0.0, float(more.median())) if len(more) else 0.0
+
+
+def _steady(group: pd.DataFrame, change: float) -> pd.DataFrame:
+    steady = group[~group["changed"]]
+    return steady if len(steady) else group.assign(v=group["v"] - change)
 
 
 def expected_tokens(acceptance: float, gamma: int) -> float:
@@ -135,10 +161,12 @@ def _cost_table(curves: Mapping[tuple[str, int], CostCurve]) -> Table:
         Column("t1_ms", "t₁", "ms"),
         *(Column(f"v{size}", f"v({size})", "factor") for size in SHOWN),
         Column("free_from", "Nearly free from n", "count"),
+        Column("change", "Change of size", "factor"),
     )
     notes = (
         "v(n) is the time of one pass over n tokens divided by the baseline's time per token.",
         "Each n in the context of the smallest swept γ that verifies it: more snapshots make a context slower.",
+        "Change of size: what a pass takes more when the one before had another size; it is no part of v(n).",
         f"Nearly free: one more token adds less than {NEARLY_FREE:.0%} of t₁, at the largest γ; empty: nowhere.",
     )
     return Table("verify-cost", "Cost of one pass over n tokens", columns, tuple(_cost_rows(curves)), notes)
@@ -153,6 +181,7 @@ def _cost_rows(curves: Mapping[tuple[str, int], CostCurve]) -> Iterator[Row]:
             "t1_ms": longest.t1_ms,
             **shown,
             "free_from": longest.nearly_free_from(),
+            "change": longest.change,
         }
 
 

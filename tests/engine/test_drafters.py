@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.clock import PausableClock
 from runner.decode import NoDraft, generate
 from runner.drafter_names import drafter_spec
-from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, shuffled_lengths
+from runner.drafters import TWICE_UP_TO, NgramDrafter, OracleDrafter, SweepDrafter, shuffled_lengths
 from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
 
 prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6)
@@ -95,6 +95,18 @@ def test_a_sweep_visits_every_length_equally_often():
     lengths = Counter(itertools.islice(shuffled_lengths(8, seed=1), 9 * 7))
     assert lengths == dict.fromkeys(range(9), 7)
     assert list(itertools.islice(shuffled_lengths(8, seed=1), 9)) != sorted(range(9))
+
+
+def test_a_sweep_takes_short_lengths_twice_in_a_row_and_long_ones_once():
+    truth = list(range(2000))
+    sweep = SweepDrafter(truth, 12, seed=1)
+    sweep.begin([])
+    lengths = []
+    for _ in range(9 * 2 + 4):
+        lengths.append(len(sweep.propose(64)))
+        sweep.settle(lengths[-1], truth[sum(lengths) + len(lengths) - 1])
+    runs = [(length, len(list(group))) for length, group in itertools.groupby(lengths)]
+    assert sorted(runs) == [(length, 2 if length <= TWICE_UP_TO else 1) for length in range(13)]
 
 
 def test_names_say_what_drafts():

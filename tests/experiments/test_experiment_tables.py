@@ -92,7 +92,7 @@ def study_of(tmp_path, records):
 
 @pytest.fixture
 def sweep_records():
-    n_predict = 561
+    n_predict = 606
     base = cell("verify-cost", "none", 0, n_predict=n_predict)
     records = [scripted_run(base, lambda truth: OracleDrafter(truth, 0.0, VOCABULARY, 1), 0)]
     for gamma in (4, 8, 32):
@@ -125,6 +125,26 @@ def test_the_cost_curve_is_the_one_that_was_simulated(tmp_path, sweep_records):
     for size in (1, 2, 5, 9, 17, 33):
         assert curve.estimate(size).point == pytest.approx(cost_of(size), rel=1e-3)
     assert curve.at(np.array([4.5]))[0] == pytest.approx((cost_of(4) + cost_of(5)) / 2, rel=1e-3)
+
+
+def test_what_a_change_of_size_costs_is_found_and_is_no_part_of_any_size(tmp_path, sweep_records):
+    dearer = []
+    for one in sweep_records:
+        cycles = one.measurement.cycles
+        drafted = [None, *cycles.drafted[:-1]] if one.cell.gamma else cycles.drafted
+        more_ns = [T1_NS // 4 * (now != before) for now, before in zip(cycles.drafted, drafted, strict=True)]
+        verify_ns = [ns + more for ns, more in zip(cycles.verify_ns, more_ns, strict=True)]
+        measured = msgspec.structs.replace(
+            one.measurement, cycles=msgspec.structs.replace(cycles, verify_ns=verify_ns),
+            decode_wall_ns=one.measurement.decode_wall_ns + sum(more_ns),
+        )  # fmt: skip
+        dearer.append(msgspec.structs.replace(one, measurement=measured))
+    study = study_of(tmp_path, dearer)
+    curve = cost_curves_by_gamma(study)["moe-q4", 32]
+    assert curve.change == pytest.approx(0.25)
+    for size in (1, 2, 9, 10, 17, 33):
+        assert curve.estimate(size).point == pytest.approx(cost_of(size), rel=1e-3)
+    assert verify_cost_document(study).tables[0].rows[0]["change"] == pytest.approx(0.25)
 
 
 def test_every_gamma_has_a_curve_of_its_own(tmp_path, sweep_records):
