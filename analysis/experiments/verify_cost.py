@@ -2,8 +2,8 @@
 
 Each sweep run verifies every batch size equally often in random order, so position and drift hit all sizes alike;
 t₁ is the baseline of the same comparison. llama.cpp builds its graph anew when a pass has another size than the
-one before. Small sizes come twice in a row, so what that costs is known, and it is no part of v(n): speculation at
-one γ verifies the same number of tokens again and again.
+one before. Small sizes come twice in a row, so what that costs is known, and it is no part of v(n): speculation
+at one γ verifies the same number of tokens again and again.
 """
 
 from __future__ import annotations
