@@ -76,7 +76,7 @@ PAIRS: dict[str, tuple[Recipe, Recipe]] = {
     "pays-hybrid": (Recipe(DEEP_HYBRID, 0.3), Recipe(TINY, 0.2)),
     "draft-slow": (Recipe(WIDE, 0.2), Recipe(WIDE, 0.3)),
     "acceptance-low": (Recipe(WIDE, 0.2), Recipe(TINY, 3.0)),
-    "verification-dear": (Recipe(WIDE, 1.0, quantised=True), Recipe(TINY, 1.0, quantised=True)),
+    "verification-dear": (Recipe(WIDE, 1.0, quantised=True), Recipe(TINY, 1.8, quantised=True)),
 }
 
 
