@@ -9,9 +9,15 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 
 from runner.decode import Drafter
+from runner.record import Cell, fingerprint
 
 _LONGEST_NGRAM = 3
 TWICE_UP_TO = 8
+
+
+def chance_seed(study_seed: int, cell: Cell) -> int:
+    """Seed of a drafter's chances in one cell: other in every cell, the same whenever the cell is repeated."""
+    return int(fingerprint(study_seed, cell)[:8], 16)
 
 
 class NgramDrafter:

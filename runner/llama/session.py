@@ -15,7 +15,7 @@ import psutil
 from runner.clock import PausableClock
 from runner.decode import UNWATCHED, Drafter, Generation, NoDraft, generate
 from runner.drafter_names import KNOWN, MODEL, DrafterSpec, drafter_spec
-from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
+from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter, chance_seed
 from runner.errors import ModelError, StudyError, UsageError
 from runner.executor import Pair, PlannedRun
 from runner.llama.context import Context
@@ -182,7 +182,7 @@ class PairSession:
     ) -> Drafter:
         if spec.kind == "ngram":
             return NgramDrafter()
-        seed = int(fingerprint(self.settings.seed, cell)[:8], 16)
+        seed = chance_seed(self.settings.seed, cell)
         if spec.needs_truth:
             truth = self._truth(cell, prompt)
             retell = partial(self._retell, prompt, cell.n_predict_tokens)
