@@ -12,6 +12,7 @@ from analysis.audit.evidence import CONFIGURATION, StudyEvidence, of_study
 from analysis.audit.finding import Finding, listed
 from analysis.audit.from_study import draft_pass_ms, draft_roles
 from analysis.load import NS_FIELDS, RunArrays
+from runner.drafter_names import NGRAM
 
 WALL_ROOM = 1.001
 LEAST_PASS = 0.8
@@ -41,9 +42,12 @@ def _out_of_range(lists: RunArrays, gamma: int) -> bool:
 
 @of_study
 def nothing_drafted(found: StudyEvidence) -> Iterator[Finding]:
-    """A run with γ > 0 drafts; one that does not is a baseline under another name."""
-    runs = found.cells
-    idle = runs[(runs["gamma"] > 0) & (runs["drafted_tokens"] == 0) & (runs["n_predict_tokens"] > 1)]
+    """A run with γ > 0 drafts; one that does not is a baseline under another name.
+
+    Only prompt lookup may find nothing to propose, in a text that repeats nothing.
+    """
+    runs = found.cells[(found.cells["gamma"] > 0) & (found.cells["draft"] != NGRAM)]
+    idle = runs[(runs["drafted_tokens"] == 0) & (runs["n_predict_tokens"] > 1)]
     if not idle.empty:
         yield Finding(
             "nothing-drafted", "error", listed(idle["run_id"]), {"runs": len(idle)},

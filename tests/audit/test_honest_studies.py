@@ -15,7 +15,7 @@ from analysis.audit.from_study import study_evidence
 from analysis.audit.rules import judge
 from analysis.load import load_study
 from runner.record import Cycles, RunRecord
-from tests.audit.faults import TWO_DRAFTS, failed
+from tests.audit.faults import TWO_DRAFTS, failed, never_drafting
 from tests.audit.other_drafters import with_other_drafters
 from tests.simulated import (
     T1_MS,
@@ -120,6 +120,19 @@ def test_drafts_that_stop_early_are_clean(tmp_path: Path) -> None:
 def test_drafters_without_a_model_and_rollbacks_asked_for_are_clean(tmp_path: Path) -> None:
     manifest, records = with_other_drafters(but(BASE, suites=("dense-baseline", "dense-sd")))
     assert complaints(write_study(tmp_path / "study", manifest, records)) == []
+
+
+def test_prompt_lookup_that_found_nothing_to_propose_is_clean(tmp_path: Path) -> None:
+    """A text that repeats nothing gives it nothing to go on; a draft model has no such excuse."""
+    manifest, records = with_other_drafters(but(BASE, suites=("dense-sd",)))
+    silent = [idle_lookup(one) if one.cell.draft == "ngram" else one for one in records]
+    assert complaints(write_study(tmp_path / "study", manifest, silent)) == []
+
+
+def idle_lookup(record: RunRecord) -> RunRecord:
+    idle = never_drafting(record)
+    n_tokens = record.cell.n_predict_tokens
+    return with_measurement(idle, target_output_rows=n_tokens, draft_output_rows=None)
 
 
 def test_each_drafter_and_rollback_has_rows_of_its_own(tmp_path: Path) -> None:
