@@ -68,7 +68,7 @@ def published_page() -> Page:
 
 def _headline(subject: Subject, found: tuple[Answer, ...]) -> str:
     if not found:
-        return "No ordinary speculative run can be compared with its baseline here, so this study gives no answer."
+        return "No ordinary speculative run can be compared with its baseline, so this study gives no answer."
     if subject.study.manifest.family == "synthetic":
         return f"SD with these built-in models on this machine: {found[0].sentence}"
     return f"SD on this machine: {found[0].sentence}"
