@@ -25,6 +25,7 @@ from runner.advise.question import Question, planned_run
 from runner.executor import Pair
 from runner.prompts import load_prompt
 from runner.record import Settings
+from runner.synthetic.family import MEMBERS
 from runner.synthetic.gguf_file import write_gguf
 from runner.synthetic.quantise import quantise
 from runner.synthetic.shapes import Shape
@@ -63,6 +64,8 @@ def hybrid(layers: int, width: int, feed_forward: int) -> Shape:
     )  # fmt: skip
 
 
+MIXTURE = MEMBERS["moe-q8"].shape
+"""256 experts: each further token of a pass reads more of them."""
 WIDE, DEEP, DEEP_HYBRID, TINY = (
     llama(2, 1024, 4096),
     llama(32, 256, 256),
@@ -76,7 +79,7 @@ PAIRS: dict[str, tuple[Recipe, Recipe]] = {
     "pays-hybrid": (Recipe(DEEP_HYBRID, 0.3), Recipe(TINY, 0.2)),
     "draft-slow": (Recipe(WIDE, 0.2), Recipe(WIDE, 0.3)),
     "acceptance-low": (Recipe(WIDE, 0.2), Recipe(TINY, 3.0)),
-    "verification-dear": (Recipe(WIDE, 1.0, quantised=True), Recipe(TINY, 1.8, quantised=True)),
+    "verification-dear": (Recipe(MIXTURE, 1.4, quantised=True), Recipe(TINY, 1.8, quantised=True)),
 }
 
 

@@ -76,7 +76,7 @@ def test_a_section_without_runs_names_a_suite_that_exists(page: str) -> None:
 def test_a_study_of_baselines_only_says_that_it_has_no_answer(tmp_path: Path) -> None:
     config = Config(suites=("moe-baseline",), blocks=1, n_predict_tokens=16)
     text = rendered(study_page(honest_study(tmp_path / "plain", config)))
-    assert "holds no speculative run" in text
+    assert "No ordinary speculative run can be compared with its baseline" in text
     assert text.count("No data: run `python -m runner suite all`") >= 4
 
 
