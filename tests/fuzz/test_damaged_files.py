@@ -11,7 +11,7 @@ import pytest
 from tests.fuzz.readers import readers
 from tests.fuzz.trial import Reader, Trial
 
-N_SEEDS = 200
+N_SEEDS = 120
 HANG_S = 300
 
 
