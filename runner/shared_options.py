@@ -1,4 +1,4 @@
-"""Command-line options that several commands share: where models are, and where tokens are chosen."""
+"""Command-line options that several commands share: which models, where they are, and where tokens are chosen."""
 
 from __future__ import annotations
 
@@ -22,6 +22,13 @@ def parse_roles(
     return roles
 
 
+family_option = click.option(
+    "--family",
+    type=click.Choice(["auto", "qwen3.5", "synthetic"]),
+    default="auto",
+    show_default=True,
+    help="Where roles find their models; auto takes the real ones when all are here, else the built-in ones.",
+)
 models_dir_option = click.option(
     "--models-dir", type=click.Path(path_type=Path), help="Folder with the real models' GGUF files."
 )

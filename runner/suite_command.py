@@ -11,7 +11,7 @@ from runner import experiment_command, plan_view
 from runner.compose import Wish
 from runner.errors import UsageError
 from runner.measure import INTERRUPTED, measure
-from runner.shared_options import choose_on_option, models_dir_option, role_option
+from runner.shared_options import choose_on_option, family_option, models_dir_option, role_option
 from runner.wiring import DESPITE_DOCTOR, real_wiring
 
 LIST = "list"
@@ -31,13 +31,7 @@ class _Remembering(click.Command):
 @click.argument("names", nargs=-1)
 @click.option("--dry-run", is_flag=True, help="Show the ordered plan, counts and estimated time only.")
 @click.option("--json", "as_json", is_flag=True, help="With `list` or --dry-run: print JSON.")
-@click.option(
-    "--family",
-    type=click.Choice(["auto", "qwen3.5", "synthetic"]),
-    default="auto",
-    show_default=True,
-    help="Models to measure; auto takes the real ones when all are here, else the built-in ones.",
-)
+@family_option
 @click.option("--repeats", type=click.IntRange(1, 1000), help="Blocks, instead of the suites' own number.")
 @click.option("--n-predict", type=click.IntRange(1, 100_000), help="Generated tokens per run, likewise.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Orders the runs.")

@@ -26,7 +26,7 @@ from runner.executor import Pair
 from runner.locks import hold, machine_lock_path
 from runner.machine.source import SystemSource
 from runner.record import NO_DRAFT, Settings
-from runner.shared_options import models_dir_option, role_option
+from runner.shared_options import family_option, models_dir_option, role_option
 from runner.wiring import Wiring, real_wiring
 
 INTERRUPTED = 130
@@ -52,13 +52,7 @@ INTERRUPTED = 130
 @click.option("--n-predict", type=click.IntRange(16, 4096), default=96, show_default=True, help="Tokens per run.")
 @click.option("--max-gamma", type=click.IntRange(1, 32), default=32, show_default=True, help="Largest gamma.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--family",
-    type=click.Choice(["auto", "qwen3.5", "synthetic"]),
-    default="auto",
-    show_default=True,
-    help="Where roles are looked up; auto takes the real models when all are here, else the built-in ones.",
-)
+@family_option
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; default: all fast cores but one.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Orders the runs.")
 @models_dir_option

@@ -13,7 +13,7 @@ from runner.doctor.examine import examine
 from runner.doctor.line import Line
 from runner.doctor.work import work_of
 from runner.locks import hold, machine_lock_path
-from runner.shared_options import choose_on_option, models_dir_option, role_option
+from runner.shared_options import choose_on_option, family_option, models_dir_option, role_option
 from runner.wiring import real_wiring
 from suites.loader import ALL
 
@@ -24,13 +24,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[SUITE]...")
-@click.option(
-    "--family",
-    type=click.Choice(["auto", "qwen3.5", "synthetic"]),
-    default="auto",
-    show_default=True,
-    help="Models to examine; auto takes the real ones when all are here, else the built-in ones.",
-)
+@family_option
 @models_dir_option
 @role_option
 @click.option("--threads", type=click.IntRange(1, 1024), help=_THREADS)
