@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,10 @@ _PROMPT_TOKENS = 16
 _SAME_MARGIN_LOGITS = 1e-3
 
 Logits = NDArray[np.float32]
+
+_YARDSTICKS: WeakKeyDictionary[Context, dict[tuple[tuple[int, ...], ...], tuple[float, float]]]
+_YARDSTICKS = WeakKeyDictionary()
+"""Of each reference that is still in use; a context never decodes the same tokens to other logits."""
 
 
 @dataclass(frozen=True)
@@ -165,11 +170,21 @@ def _judge(
     rolled_back: Logits, reference: Context, confirmed: Sequence[int], probe: Sequence[int]
 ) -> RollbackProof:
     fresh = _fresh_logits(reference, [confirmed], probe)
-    one_by_one = _fresh_logits(reference, [[token] for token in confirmed], probe)
-    one_wrong = _fresh_logits(reference, [[*confirmed, *_wrong(confirmed[-1], 1)]], probe)
-    return RollbackProof(
-        rolled_back=nmse(rolled_back, fresh), noise=nmse(one_by_one, fresh), wrong_state=nmse(one_wrong, fresh)
-    )
+    noise, wrong_state = _yardsticks(reference, confirmed, probe, fresh)
+    return RollbackProof(rolled_back=nmse(rolled_back, fresh), noise=noise, wrong_state=wrong_state)
+
+
+def _yardsticks(
+    reference: Context, confirmed: Sequence[int], probe: Sequence[int], fresh: Logits
+) -> tuple[float, float]:
+    """What rounding and one wrong token do after these tokens; every gamma asks for some of the same."""
+    known = _YARDSTICKS.setdefault(reference, {})
+    key = (tuple(confirmed), tuple(probe))
+    if key not in known:
+        one_by_one = _fresh_logits(reference, [[token] for token in confirmed], probe)
+        one_wrong = _fresh_logits(reference, [[*confirmed, *_wrong(confirmed[-1], 1)]], probe)
+        known[key] = nmse(one_by_one, fresh), nmse(one_wrong, fresh)
+    return known[key]
 
 
 def _fresh_logits(reference: Context, batches: Sequence[Sequence[int]], probe: Sequence[int]) -> Logits:

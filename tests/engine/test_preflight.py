@@ -98,3 +98,24 @@ def test_a_context_that_cannot_be_made_is_a_strategy_that_failed_and_the_next_is
     with pytest.raises(RollbackError, match=r"snapshots: llama\.cpp cannot make a context"):
         preflight.prove(preflight.TARGET, reference, settings, gamma=4, only="snapshots")
     reference.close()
+
+
+def test_what_rounding_does_after_the_same_tokens_is_measured_once_per_model(reference, settings, monkeypatch):
+    asked = []
+    honest = preflight._fresh_logits
+
+    def counted(context, batches, probe):
+        asked.append((tuple(map(tuple, batches)), tuple(probe)))
+        return honest(context, batches, probe)
+
+    monkeypatch.setattr(preflight, "_fresh_logits", counted)
+    proofs = []
+    for gamma in (6, 12, 6):
+        proved = preflight.prove(preflight.TARGET, reference, settings, gamma=gamma)
+        proofs.append(proved.proof)
+        proved.context.close()
+    one_by_one = [key for key in asked if len(key[0]) > 1]
+    assert one_by_one
+    assert len(one_by_one) == len(set(one_by_one))
+    assert proofs[0].noise == proofs[2].noise
+    assert proofs[0].wrong_state == proofs[2].wrong_state
