@@ -26,6 +26,7 @@ from runner.record import MachineState, Manifest, ModelFacts, RoutingCount, Sett
 from runner.wiring import Asker, FamilyName, Wiring
 from suites.experiments import load_experiment
 from tests.fake_executor import FakeClock
+from tests.runner_cli.world import FakeFamily
 from tests.simulated import ENGINE, MACHINE, MODELS, PROOF, SETTINGS, distinct_experts
 
 EXPERTS = 64
@@ -82,14 +83,6 @@ def true_speedup(used: int, gamma: int, size: int) -> float:
     """In closed form."""
     cycle = pass_ms(size * (gamma + 1), used) + gamma * (DRAFT_MS + DRAFT_ROW_MS * size) + REJECT_MS * size
     return (1 + ACCEPTED[gamma]) * pass_ms(size, used) / cycle
-
-
-@dataclass(frozen=True)
-class FakeFamily:
-    name: str
-    reason: str
-    paths: Mapping[str, Path]
-    facts: Mapping[str, ModelFacts]
 
 
 @dataclass
