@@ -157,6 +157,12 @@ class ProcessSession:
         self._worker.close()
 
 
+def load_request(pair: Pair, paths: Mapping[str, Path], settings: Settings) -> Load:
+    """What asks a measuring process to load a pair; `paths` maps roles to GGUF files."""
+    draft = None if pair.draft == NO_DRAFT else str(paths[pair.draft])
+    return Load(pair=pair, target_path=str(paths[pair.target]), draft_path=draft, settings=settings)
+
+
 class ProcessExecutor:
     """Opens each pair in a fresh measuring process; `paths` maps roles to GGUF files."""
 
@@ -175,10 +181,7 @@ class ProcessExecutor:
 
     def open(self, pair: Pair) -> ProcessSession:
         """Load both models and prove their rollback."""
-        draft = None if pair.draft == NO_DRAFT else str(self._paths[pair.draft])
-        load = Load(
-            pair=pair, target_path=str(self._paths[pair.target]), draft_path=draft, settings=self._settings
-        )
+        load = load_request(pair, self._paths, self._settings)
         worker = WorkerProcess(UNCHECKED_COMMAND if pair.unchecked else self._command)
         try:
             worker.ask(load, Loaded, limit_s=self._load_limit_s)

@@ -12,10 +12,10 @@ from runner.doctor.engine import offload_lines
 from runner.doctor.line import Line, fail, ok
 from runner.errors import StudyError
 from runner.executor import Pair
-from runner.messages import Load, Loaded, Placed
+from runner.messages import Loaded, Placed
 from runner.record import NO_DRAFT, MachineFacts, Settings, Strategy
 from runner.wiring import Asker
-from runner.worker_client import LOAD_LIMIT_S
+from runner.worker_client import LOAD_LIMIT_S, load_request
 
 Prove = Callable[[Pair], Loaded]
 """Loads a pair and gives it back. Raises StudyError when it cannot be had."""
@@ -87,10 +87,8 @@ def proofs_of(pair: Pair, paths: Mapping[str, Path]) -> set[Proof]:
 def _proved_in_a_worker(
     open_worker: Callable[[], Asker], paths: Mapping[str, Path], settings: Settings, pair: Pair
 ) -> Loaded:
-    draft = None if pair.draft == NO_DRAFT else str(paths[pair.draft])
-    load = Load(pair=pair, target_path=str(paths[pair.target]), draft_path=draft, settings=settings)
     with closing(open_worker()) as worker:
-        return worker.ask(load, Loaded, limit_s=LOAD_LIMIT_S)
+        return worker.ask(load_request(pair, paths, settings), Loaded, limit_s=LOAD_LIMIT_S)
 
 
 def _proved_lines(pair: Pair, loaded: Loaded) -> Iterator[Line]:
