@@ -15,35 +15,24 @@ from analysis.load import completed, load_study
 from runner.errors import EngineError, ModelError, RollbackError, StudyError, UsageError, WorkerError
 from runner.executor import PlannedRun
 from runner.interrupt import Stop
-from runner.record import RunRecord
-from runner.schedule import Bench, Outcome, execute, missing_or_failed_runs, missing_runs
+from runner.schedule import Outcome, execute
 from runner.study import Study
 from tests.fake_executor import (
-    FakeClock,
     FakeExecutor,
     SilentWatcher,
     bench_for,
     manifest_for,
     measurement_of,
     records_in,
-    small_plan,
 )
-
-PLAN = small_plan()
-IDS = [run.run_id for run in PLAN.runs]
-ALL = list(range(len(PLAN.runs)))
-FIRST_OF_SECOND_PAIR = next(run.order for run in PLAN.runs if run.cell.target == "dense-4b")
-SPECULATIVE = next(run for run in PLAN.runs if run.cell.gamma == 4)
-
-
-def run_study(folder: Path, executor: FakeExecutor, bench: Bench | None = None, rerun: bool = False) -> Outcome:
-    with Study(folder, manifest_for(PLAN), IDS) as study:
-        wanted = missing_or_failed_runs(PLAN, study) if rerun else missing_runs(PLAN, study)
-        return execute(PLAN, wanted, executor, study, bench or bench_for())
-
-
-def attempts_at(folder: Path, order: int) -> list[RunRecord]:
-    return [record for record in records_in(folder) if record.order == order]
+from tests.schedule.scripted_study import (
+    ALL,
+    FIRST_OF_SECOND_PAIR,
+    IDS,
+    PLAN,
+    attempts_at,
+    run_study,
+)
 
 
 def test_runs_are_executed_in_order_of_the_plan_with_one_pair_loaded_at_a_time(tmp_path: Path) -> None:
@@ -165,132 +154,6 @@ def test_a_prompt_that_the_model_cannot_hold_fails_its_run(tmp_path: Path) -> No
     assert run_study(tmp_path, executor).failed == 1
 
 
-def test_a_run_during_which_the_machine_slept_is_repeated(tmp_path: Path) -> None:
-    clock, executor = FakeClock(), FakeExecutor()
-    naps = iter([600.0])
-    executor.before_run = lambda planned: clock.sleep_s(next(naps, 0.0)) if planned.order == 6 else None
-    assert run_study(tmp_path, executor, bench_for(clock=clock)).failed == 0
-    first, second = attempts_at(tmp_path, 6)
-    assert first.failure is not None
-    assert first.failure.kind == "ClockJump"
-    assert "600.0 s" in first.failure.message
-    assert first.measurement is not None, "every sample is kept"
-    assert second.status == "ok"
-
-
-def test_a_clock_set_back_is_noticed_too(tmp_path: Path) -> None:
-    clock, executor = FakeClock(), FakeExecutor()
-    naps = iter([-3600.0])
-    executor.before_run = lambda planned: clock.sleep_s(next(naps, 0.0)) if planned.order == 6 else None
-    run_study(tmp_path, executor, bench_for(clock=clock))
-    assert [record.status for record in attempts_at(tmp_path, 6)] == ["failed", "ok"]
-
-
-def test_clocks_that_never_agree_fail_the_run_after_three_attempts(tmp_path: Path) -> None:
-    clock, executor = FakeClock(), FakeExecutor()
-    executor.before_run = lambda planned: clock.sleep_s(60) if planned.order == 6 else None
-    assert run_study(tmp_path, executor, bench_for(clock=clock)).failed == 1
-    assert [record.attempt for record in attempts_at(tmp_path, 6)] == [1, 2, 3]
-
-
-def test_a_small_correction_of_the_wall_clock_disturbs_nothing(tmp_path: Path) -> None:
-    clock, executor = FakeClock(), FakeExecutor()
-    executor.before_run = lambda planned: clock.sleep_s(0.5)
-    run_study(tmp_path, executor, bench_for(clock=clock))
-    assert len(records_in(tmp_path)) == len(ALL)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"tokens": [1, 2, 3]}, "3 tokens, 8 emitted by its cycles and 8 planned"),
-        ({"accepted": [5]}, "accepted more than it drafted"),
-        ({"draft_ns": []}, "different lengths"),
-    ],
-)
-def test_a_measurement_that_contradicts_its_cell_fails_the_run(
-    tmp_path: Path, changes: dict[str, list[int]], said: str
-) -> None:
-    honest = measurement_of(SPECULATIVE, seed=1)
-    of_cycles = {name: getattr(honest.cycles, name) for name in honest.cycles.__struct_fields__}
-    for name, value in changes.items():
-        if name in of_cycles:
-            of_cycles[name] = [*value, *of_cycles[name][len(value) :]] if value else value
-    wrong = msgspec.structs.replace(
-        honest, cycles=type(honest.cycles)(**of_cycles), tokens=changes.get("tokens", honest.tokens)
-    )
-    executor = FakeExecutor()
-    executor.answers(SPECULATIVE.order, wrong)
-    assert run_study(tmp_path, executor).failed == 1
-    [record] = attempts_at(tmp_path, SPECULATIVE.order)
-    assert record.failure is not None
-    assert record.failure.kind == "Inconsistent"
-    assert said in record.failure.message
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ({"target_output_rows": 1000}, "the target copied 1000 rows of output for"),
-        ({"draft_output_rows": 0}, "the draft copied 0 rows of output for"),
-    ],
-)
-def test_copies_that_do_not_fit_the_cycles_fail_the_run(tmp_path: Path, rows: dict[str, int], said: str) -> None:
-    executor = FakeExecutor()
-    wrong = msgspec.structs.replace(measurement_of(SPECULATIVE, seed=1), **rows)
-    executor.answers(SPECULATIVE.order, wrong)
-    assert run_study(tmp_path, executor).failed == 1
-    [record] = attempts_at(tmp_path, SPECULATIVE.order)
-    assert record.failure is not None
-    assert said in record.failure.message
-
-
-def test_speculation_that_drafted_nothing_was_not_on(tmp_path: Path) -> None:
-    executor = FakeExecutor()
-    baseline = msgspec.structs.replace(
-        SPECULATIVE, cell=msgspec.structs.replace(SPECULATIVE.cell, gamma=0, draft="none")
-    )
-    executor.answers(SPECULATIVE.order, measurement_of(baseline, seed=1))
-    run_study(tmp_path, executor)
-    [record] = attempts_at(tmp_path, SPECULATIVE.order)
-    assert record.failure is not None
-    assert "nothing was drafted" in record.failure.message
-
-
-def test_failed_runs_stay_as_they_are_unless_asked_for(tmp_path: Path) -> None:
-    executor = FakeExecutor()
-    executor.fails(3, EngineError("once"))
-    run_study(tmp_path, executor)
-    again = FakeExecutor()
-    assert run_study(tmp_path, again).failed == 1
-    assert again.events == []
-
-
-def test_failed_runs_are_run_again_when_asked_for_and_both_attempts_stay(tmp_path: Path) -> None:
-    executor = FakeExecutor()
-    executor.fails(3, EngineError("once"))
-    run_study(tmp_path, executor)
-    again = FakeExecutor()
-    assert run_study(tmp_path, again, rerun=True).failed == 0
-    assert again.ran == [3]
-    assert [(record.attempt, record.status) for record in attempts_at(tmp_path, 3)] == [(1, "failed"), (2, "ok")]
-
-
-def test_a_stop_among_runs_that_are_run_again_leaves_the_others_undone(tmp_path: Path) -> None:
-    executor = FakeExecutor()
-    for order in (3, 5, 7):
-        executor.fails(order, EngineError("once"))
-    run_study(tmp_path, executor)
-    stop, again = Stop(), FakeExecutor()
-
-    def request(planned: PlannedRun) -> None:
-        stop.requested = True
-
-    again.before_run = request
-    outcome = run_study(tmp_path, again, bench_for(stop=stop), rerun=True)
-    assert outcome == Outcome(ok=len(ALL) - 2, failed=2, undone=2, interrupted=True)
-
-
 def test_no_private_name_reaches_the_records_of_a_failure(tmp_path: Path) -> None:
     executor = FakeExecutor()
     path = "/home/adalovelace/models/secret-folder/qwen.gguf"
@@ -300,48 +163,6 @@ def test_no_private_name_reaches_the_records_of_a_failure(tmp_path: Path) -> Non
     for secret in (b"adalovelace", b"ada-laptop", b"secret-folder"):
         assert secret not in content
     assert b"qwen.gguf" in content
-
-
-def test_a_stop_lets_the_current_run_end_and_the_study_goes_on_later(tmp_path: Path) -> None:
-    stop, executor = Stop(), FakeExecutor()
-
-    def request(planned: PlannedRun) -> None:
-        stop.requested = stop.requested or planned.order == 4
-
-    executor.before_run = request
-    outcome = run_study(tmp_path, executor, bench_for(stop=stop))
-    assert outcome == Outcome(ok=5, failed=0, undone=len(ALL) - 5, interrupted=True)
-    assert executor.events[-2:] == ["run 4", "close"]
-    run_study(tmp_path, FakeExecutor())
-    assert [record.run_id for record in records_in(tmp_path)] == IDS
-
-
-def test_a_stop_while_the_first_pair_loads_writes_nothing(tmp_path: Path) -> None:
-    stop, executor = Stop(), FakeExecutor()
-
-    def request(pair: object) -> None:
-        stop.requested = True
-
-    executor.before_open = request
-    outcome = run_study(tmp_path / "study", executor, bench_for(stop=stop))
-    assert outcome.interrupted
-    assert list(tmp_path.iterdir()) == []
-    assert executor.events == ["open moe-q4 + draft-0.8b", "close"]
-
-
-def test_a_second_interrupt_ends_the_run_at_once_and_gives_the_pair_back(tmp_path: Path) -> None:
-    executor = FakeExecutor()
-
-    def interrupt(planned: PlannedRun) -> None:
-        if planned.order == 4:
-            raise KeyboardInterrupt
-
-    executor.before_run = interrupt
-    outcome = run_study(tmp_path, executor)
-    assert outcome == Outcome(ok=4, failed=0, undone=len(ALL) - 4, interrupted=True)
-    assert executor.events[-1] == "close"
-    run_study(tmp_path, FakeExecutor())
-    assert [record.run_id for record in records_in(tmp_path)] == IDS
 
 
 def test_the_watcher_is_told_of_every_attempt_after_it_was_written(tmp_path: Path) -> None:
