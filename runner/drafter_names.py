@@ -7,8 +7,8 @@ oracle-P            proposes the known greedy continuation with probability P at
 oracle-P-charged    the same proposals, while the comparison's draft model decodes them at its real cost
 sweep               the known continuation in batches of every size up to gamma, in random order: what one
                     verification pass over n tokens costs
-varied              the comparison's draft model in batches of every size up to gamma, in random order: what
-                    drafting and verifying n tokens cost in the loop, from one run
+varied              the comparison's draft model in batches of every size up to gamma, in random order and soon
+                    wrong: what drafting and verifying n tokens cost in the loop, from few tokens
 unchecked           the comparison's draft model in a loop that checks nothing; its runs are marked
 
 P is written with two decimals.

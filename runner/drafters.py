@@ -5,6 +5,8 @@ The known continuation that an oracle tells is the target's own greedy text, dec
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 
@@ -13,6 +15,8 @@ from runner.record import Cell, fingerprint
 
 _LONGEST_NGRAM = 3
 TWICE_UP_TO = 8
+MOST_RIGHT = 3
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def chance_seed(study_seed: int, cell: Cell) -> int:
@@ -130,27 +134,47 @@ class SweepDrafter:
 
 
 class VariedDrafter:
-    """Lets another drafter propose at most 0 to `longest` tokens, each limit equally often, in random order.
+    """Lets another drafter propose 0 to `longest` tokens, each limit equally often, in random order.
 
     Every limit holds for two cycles: llama.cpp reuses the graph of a pass over as many tokens as the last one, so
-    the difference between the two is what a change of size costs.
+    the difference between the two is what a change of size costs. At most `MOST_RIGHT` proposed tokens are right,
+    so that a short text gives many cycles; what a cycle costs does not depend on it but for the rollback. `turn`
+    numbers the runs that share a seed: each goes on at another place of the same order.
     """
 
-    def __init__(self, drafter: Drafter, longest: int, seed: int) -> None:
+    def __init__(self, drafter: Drafter, longest: int, n_vocab: int, seed: int, turn: int = 0) -> None:
         self._drafter = drafter
-        self._lengths = (length for length in shuffled_lengths(longest, seed) for _ in range(2))
+        self._n_vocab = n_vocab
+        self._limits = (limit for limit in spread_lengths(longest, seed, turn) for _ in range(2))
+        self._rights = random.Random(f"{seed}/{turn}")  # noqa: S311 - an experiment to be repeated, not a secret
 
     def begin(self, prompt: Sequence[int]) -> None:
         """Forget everything and take in the whole prompt."""
         self._drafter.begin(prompt)
 
     def propose(self, limit: int) -> list[int]:
-        """As many tokens as the next length says."""
-        return self._drafter.propose(min(limit, next(self._lengths)))
+        """As many tokens as the next limit says, wrong from a random place on."""
+        proposal = list(self._drafter.propose(min(limit, next(self._limits))))
+        n_right = self._rights.randint(0, MOST_RIGHT)
+        # Should the target want the other token after all, only the draft's next guesses suffer.
+        proposal[n_right : n_right + 1] = [(each + 1) % self._n_vocab for each in proposal[n_right : n_right + 1]]
+        return proposal
 
     def settle(self, n_accepted: int, bonus: int) -> None:
         """Tell the other drafter."""
         self._drafter.settle(n_accepted, bonus)
+
+
+def spread_lengths(longest: int, seed: int, turn: int) -> Iterator[int]:
+    """0..`longest` in one random order, again and again, from a place that depends on `turn`.
+
+    However short the runs are, those of successive turns visit all lengths about equally often: their places are
+    the multiples of the golden ratio, which no other sequence spreads more evenly.
+    """
+    order = list(range(longest + 1))
+    random.Random(seed).shuffle(order)  # noqa: S311 - an experiment to be repeated, not a secret
+    start = int(turn * _GOLDEN % 1 * len(order))
+    return itertools.cycle([*order[start:], *order[:start]])
 
 
 def shuffled_lengths(longest: int, seed: int) -> Iterator[int]:

@@ -24,6 +24,8 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration that was tried: predicted beside verified."""
 
     predicted: Prediction
+    concluded: Prediction
+    """The same predicted again, once the verifying runs were known."""
     verified: Verification | None
 
     @property
@@ -130,29 +132,18 @@ def pays(speedup: Interval) -> bool:
 def compare(findings: Findings) -> list[Compared]:
     """Everything verified, and each drafter's best prediction whether verified or not."""
     verified = {(each.drafter, each.gamma): each for each in findings.verified}
+    concluded = {each.candidate: each for each in findings.concluded}
     best: dict[str, Prediction] = {}
     for each in findings.predictions:
         if each.drafter not in best or each.speedup.point > best[each.drafter].speedup.point:
             best[each.drafter] = each
     return [
-        Compared(predicted=each, verified=verified.get((each.drafter, each.gamma)))
+        Compared(predicted=each, concluded=concluded[each.candidate], verified=verified.get(each.candidate))
         for each in findings.predictions
-        if (each.drafter, each.gamma) in verified or each is best[each.drafter]
+        if each.candidate in verified or each is best[each.drafter]
     ]
 
 
 def best_guess(compared: Compared) -> float:
-    """ln S from prediction and verification, each weighed by how sure it is."""
-    predicted = compared.predicted.speedup
-    if compared.verified is None:
-        return math.log(predicted.point)
-    measured = compared.verified.interval
-    if measured is None:
-        return math.log(predicted.point * compared.verified.speedup) / 2
-    weights = [_precision(predicted), _precision(measured)]
-    logs = [math.log(predicted.point), math.log(measured.point)]
-    return sum(weight * log for weight, log in zip(weights, logs, strict=True)) / sum(weights)
-
-
-def _precision(interval: Interval) -> float:
-    return 1 / max(math.log(interval.high / interval.low), 1e-3) ** 2
+    """ln S from everything that was measured."""
+    return math.log(compared.concluded.speedup.point)

@@ -31,7 +31,9 @@ FloatArray = NDArray[np.float64]
 _PASS_EXTRAS = 2
 """Costs of a pass beside its number of tokens: snapshots, and a change of that number."""
 _DRAFT_COSTS = 3
+_ROLLBACK_COSTS = 3
 _ROUNDS = 10
+_LEVELLING_ROUNDS = 4
 _EXACT = 0.01
 """A relative deviation below this weighs no more than this one: weights stay finite."""
 
@@ -104,8 +106,6 @@ def work(played: Played, longest: int, *, n_rs_seq: int, draft_rollback: Strateg
     """
     target = _target_rows(played, longest, n_rs_seq).sum(axis=0)
     draft = _draft_rows(played, draft_rollback).sum(axis=0)
-    if draft_rollback == "none":
-        draft = np.zeros_like(draft)
     rollback = _rollback_rows(played).sum(axis=0)
     return np.concatenate([target, draft, rollback, [len(played.drafted)]])
 
@@ -116,11 +116,12 @@ def fit(looks: Sequence[Sequence[Sample]], longest: int, *, n_draws: int, seed: 
     Looks are resampled, and cycles within each sample: an unlucky baseline counts like an unlucky cycle.
     """
     rng = np.random.default_rng(seed)
-    every = [[_parts(sample, longest) for sample in look] for look in looks]
+    levels, every = _levelled([[_parts(sample, longest) for sample in look] for look in looks])
     draws = []
     for _ in range(n_draws):
-        drawn = [parts for place in rng.integers(len(every), size=len(every)) for parts in every[place]]
-        draws.append(_fitted([_resampled(parts, rng) for parts in drawn], longest))
+        picks = rng.integers(len(every), size=len(every))
+        drawn = [_resampled(parts, rng) for place in picks for parts in every[place]]
+        draws.append(_fitted(drawn, longest) * _per_cost(np.exp(np.log(levels[picks]).mean(axis=0)), longest))
     return Costs(longest, _fitted([parts for look in every for parts in look], longest), np.array(draws))
 
 
@@ -148,6 +149,55 @@ def _parts(sample: Sample, longest: int) -> _Parts:
         _Part(_rollback_rows(played), sample.rollback),
         sample.loop,
     )
+
+
+def _levelled(looks: Sequence[Sequence[_Parts]]) -> tuple[FloatArray, list[list[_Parts]]]:
+    """How dear each look was, and the looks as if all had been equally dear.
+
+    Other programs slow a pass over many tokens, one over a single token and the draft to different degrees, so a
+    look's unit does not level it. Levels: shape (n_looks, 3), for target, draft and rollback, geometric mean 1.
+    """
+    levels = np.stack(
+        [
+            _levels([[each.target for each in look] for look in looks]),
+            _levels([[each.draft for each in look] for look in looks]),
+            _levels([[each.rollback for each in look] for look in looks]),
+        ],
+        axis=1,
+    )
+    return levels, [
+        [_at_level(parts, level) for parts in look] for look, level in zip(looks, levels, strict=True)
+    ]
+
+
+def _at_level(parts: _Parts, level: FloatArray) -> _Parts:
+    target, draft, rollback = map(_divided, (parts.target, parts.draft, parts.rollback), level)
+    return _Parts(target, draft, rollback, parts.loop)
+
+
+def _levels(looks: Sequence[Sequence[_Part]]) -> FloatArray:
+    """Of one kind of work, shape (n_looks,): fitted in turn with the costs, which all looks share."""
+    levels = np.ones(len(looks))
+    for _ in range(_LEVELLING_ROUNDS):
+        column = _least_absolute(
+            [_divided(part, level) for look, level in zip(looks, levels, strict=True) for part in look]
+        )
+        for place, look in enumerate(looks):
+            told = np.concatenate([part.rows @ column for part in look])
+            took = np.concatenate([part.took for part in look])
+            used = (told > 0) & (took > 0)
+            levels[place] = np.median(took[used] / told[used]) if used.any() else 1.0
+        levels /= np.exp(np.log(levels).mean())
+    return levels
+
+
+def _divided(part: _Part, level: float) -> _Part:
+    return part._replace(took=part.took / level)
+
+
+def _per_cost(levels: FloatArray, longest: int) -> FloatArray:
+    """A level for each cost, shape (n_costs,), from those of target, draft and rollback; the loop has none."""
+    return np.repeat([*levels, 1.0], [longest + 1 + _PASS_EXTRAS, _DRAFT_COSTS, _ROLLBACK_COSTS, 1])
 
 
 def _resampled(parts: _Parts, rng: np.random.Generator) -> _Parts:
@@ -184,11 +234,11 @@ def _target_rows(played: Played, longest: int, n_rs_seq: int) -> FloatArray:
 
 
 def _draft_rows(played: Played, draft_rollback: Strategy) -> FloatArray:
-    """First pass, further passes, further pending tokens; nothing where a cycle drafts nothing."""
+    """First pass, further passes, further pending tokens; nothing where no model drafts."""
     drafted = np.array(played.drafted)
     pending = np.array(pending_tokens(played, draft_rollback))
-    drafts = drafted > 0
-    return np.stack([drafts, np.maximum(drafted - 1, 0), np.where(drafts, pending - 1, 0)], axis=1).astype(float)
+    drafts = (drafted > 0) & (draft_rollback != "none")
+    return np.stack([np.ones(len(drafted)), drafted - 1, pending - 1], axis=1) * drafts[:, None]
 
 
 def _rollback_rows(played: Played) -> FloatArray:

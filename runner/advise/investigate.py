@@ -8,19 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from runner.advise.budget import Budget, Durations
-from runner.advise.costs import Costs, fit
-from runner.advise.measure import Bench, Evidence, gather, run_noise
-from runner.advise.predict import Arm, Prediction, predict
+from runner.advise.forecast import costs_of, keeps_snapshots, predict_all
+from runner.advise.measure import Bench, gather
+from runner.advise.predict import Prediction
 from runner.advise.question import AdviceSession, Question
-from runner.advise.replay import replay, replay_ngram, run_lengths
-from runner.advise.verify import Verification, candidates, verify
-from runner.decode import Clock
-from runner.drafter_names import NGRAM
+from runner.advise.verify import FIELDS, Trials, Verification, shortlist
 from runner.errors import WorkerError
 from runner.executor import Pair
 from runner.record import NO_DRAFT
 
-N_DRAWS = 200
 _MEASURING_SHARE = 0.6
 """Of a draft's time goes into measuring, the rest into verifying."""
 
@@ -39,6 +35,8 @@ class Findings:
     """T_D inside the loop; 0 without a draft model."""
     keeps_snapshots: bool
     predictions: Sequence[Prediction]
+    concluded: Sequence[Prediction]
+    """The same configurations, predicted again when the verifying runs' own cycles were known too."""
     verified: Sequence[Verification]
     not_measured: Sequence[str]
 
@@ -74,74 +72,25 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
     evidence, missing = gather(bench, share.share(_MEASURING_SHARE))
     if not evidence:
         return f"no time to measure {bench.pair_draft}"
-    costs = fit(
-        [look for each in evidence for look in each.looks],
-        bench.question.longest,
-        n_draws=N_DRAWS,
-        seed=bench.question.seed,
-    )
-    predictions = predict_all(bench, evidence, costs)
-    chosen = candidates(predictions)
-    if chosen:
-        tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
-    verified, unverified = verify(bench, evidence, chosen, share)
+    costs = costs_of(bench, evidence)
+    predictions = concluded = predict_all(bench, evidence, costs)
+    trials = Trials(bench, [each.prompt for each in evidence])
+    field: Sequence[Prediction] = predictions
+    for block, most in enumerate(FIELDS):
+        chosen = shortlist(field, most)
+        if chosen:
+            tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
+        trials.run_block(block, chosen, share)
+        concluded = predict_all(bench, evidence, costs_of(bench, evidence, trials.looks))
+        field = [each for each in concluded if each.candidate in chosen]
     t1_ns = float(np.exp(np.mean([np.log(each.unit_ns) for each in evidence])))
     return Findings(
         pair_draft=bench.pair_draft,
         t1_ms=t1_ns / 1e6,
         draft_step_ms=costs.draft_step * t1_ns / 1e6 if bench.pair_draft != NO_DRAFT else 0.0,
-        keeps_snapshots=_keeps_snapshots(evidence),
+        keeps_snapshots=keeps_snapshots(evidence),
         predictions=predictions,
-        verified=verified,
-        not_measured=[*missing, *unverified],
+        concluded=concluded,
+        verified=trials.verified(),
+        not_measured=[*missing, *trials.unverified()],
     )
-
-
-def predict_all(bench: Bench, evidence: Sequence[Evidence], costs: Costs) -> list[Prediction]:
-    """Every gamma of the draft model, if there is one, and of n-gram lookup."""
-    question = bench.question
-    gammas = range(1, question.longest + 1)
-    arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
-    if bench.pair_draft != NO_DRAFT:
-        arms.append(model_arm(bench.pair_draft, evidence, gammas))
-    noise = run_noise(list(evidence))
-    return [
-        predict(
-            arm, gamma, costs, keeps_snapshots=_keeps_snapshots(evidence), run_noise=noise, seed=question.seed
-        )
-        for arm in arms
-        for gamma in gammas
-    ]
-
-
-def model_arm(drafter: str, evidence: Sequence[Evidence], gammas: Sequence[int]) -> Arm:
-    """The draft model's cycles at each gamma, from its trace."""
-    lengths = []
-    for each in evidence:
-        assert each.traced is not None
-        right = [guess == token for guess, token in zip(each.traced.guesses, each.text, strict=True)]
-        lengths.append(run_lengths(right))
-    return Arm(
-        drafter=drafter,
-        played={gamma: [replay(each, gamma) for each in lengths] for gamma in gammas},
-        draft_rollback=evidence[0].looks[0][0].draft_rollback,
-        own_time={gamma: [0.0] * len(lengths) for gamma in gammas},
-    )
-
-
-def ngram_arm(evidence: Sequence[Evidence], gammas: Sequence[int], clock: Clock) -> Arm:
-    """Lookup's cycles at each gamma, by looking up, and the time that takes."""
-    played, own_time = {}, {}
-    for gamma in gammas:
-        found = [
-            replay_ngram(each.traced.prompt, each.text, gamma, clock)
-            for each in evidence
-            if each.traced is not None
-        ]
-        played[gamma] = [cycles for cycles, _ in found]
-        own_time[gamma] = [spent / each.unit_ns for (_, spent), each in zip(found, evidence, strict=True)]
-    return Arm(drafter=NGRAM, played=played, draft_rollback="none", own_time=own_time)
-
-
-def _keeps_snapshots(evidence: Sequence[Evidence]) -> bool:
-    return any(each.keeps_snapshots for each in evidence)

@@ -18,13 +18,16 @@ from runner.advise.costs import Sample
 from runner.advise.question import AdviceSession, Question, planned_run
 from runner.advise.replay import Played
 from runner.drafter_names import SWEEP, VARIED
+from runner.drafters import MOST_RIGHT
 from runner.messages import Traced
 from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
 
 MAX_ROUNDS = 2
-_MIN_CYCLES = 24
-"""Cycles that tell a run's costs: of varied length even when nearly all is accepted, or of the baseline."""
+N_CYCLES = 16
+"""Of a run whose cycles show the costs; each number of tokens is verified about four times then."""
+_BASELINE_TOKENS = 24
+"""Enough to tell what the unit is now."""
 HALF_RIGHT = "oracle-0.50"
 
 
@@ -131,11 +134,10 @@ def gather(bench: Bench, share: Budget) -> tuple[list[Evidence], list[str]]:
     found = {prompt.id: Evidence(prompt) for prompt in question.prompts}
     kinds = varied_kinds(question, bench.pair_draft)
     steps = [kind_of(0, NO_DRAFT), "trace", *(kind_of(gamma, drafter) for drafter, gamma in kinds)]
-    for number in range(MAX_ROUNDS):
-        for prompt in question.prompts:
-            if not share.has_room(bench.durations.of(*steps)):
-                return _measured(found), _unmeasured(question, found)
-            _look(bench, found[prompt.id], number, kinds)
+    for number, prompt in enumerate([*question.prompts] * MAX_ROUNDS):
+        if not share.has_room(bench.durations.of(*steps)):
+            break
+        _look(bench, found[prompt.id], number, kinds)
     return _measured(found), _unmeasured(question, found)
 
 
@@ -143,7 +145,7 @@ def _look(bench: Bench, evidence: Evidence, number: int, kinds: list[tuple[str, 
     """Baseline, trace (once) and varied cycles of one prompt, back to back."""
     n_predict = bench.question.n_predict_tokens
     # The first baseline writes the text; later ones only say what the machine's unit is now.
-    n_baseline = n_predict if evidence.traced is None else min(n_predict, _MIN_CYCLES)
+    n_baseline = n_predict if evidence.traced is None else min(n_predict, _BASELINE_TOKENS)
     run = bench.run(evidence.prompt, gamma=0, n_predict=n_baseline, block=number)
     evidence.baselines.append(baseline_of(run))
     if evidence.traced is None:
@@ -164,14 +166,18 @@ def _look(bench: Bench, evidence: Evidence, number: int, kinds: list[tuple[str, 
 
 
 def n_varied(evidence: Evidence, gamma: int, n_predict: int) -> int:
-    """Tokens of a varied run: enough for `_MIN_CYCLES` cycles, from what the draft got right."""
+    """Tokens of a varied run: enough for `N_CYCLES` cycles, from what the draft got right."""
     traced = evidence.traced
     if traced is None or not traced.guesses:
         return n_predict
     right = sum(guess == token for guess, token in zip(traced.guesses, evidence.text, strict=True))
     share = right / len(evidence.text)
-    per_cycle = 1 + sum(share**place * (1 - place / (gamma + 1)) for place in range(1, gamma + 1))
-    return max(16, min(n_predict, math.ceil(_MIN_CYCLES * per_cycle)))
+    per_cycle = 1 + sum(
+        share**place * (1 - place / (gamma + 1)) * (1 - place / (MOST_RIGHT + 1))
+        for place in range(1, min(gamma, MOST_RIGHT) + 1)
+    )
+    # The last cycles of a text are short: no more may be drafted than are missing.
+    return min(n_predict, math.ceil(N_CYCLES * per_cycle) + gamma // 2)
 
 
 def baseline_of(run: Measurement) -> Baseline:

@@ -1,13 +1,15 @@
 """S of every gamma, predicted from a replay and the measured costs: S = t₁ per token over SD's time per token.
 
 The interval says where a measurement on such prompts is to be expected: prompts are resampled, costs are drawn
-from their resampled fits, and the noise of the verifying runs themselves is added.
+from their resampled fits, and the noise of the verifying runs themselves is added. The same draws tell how likely
+each configuration is the best of all: what all of them share, an unlucky prompt say, does not count there.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -20,6 +22,8 @@ LEVEL = 0.95
 MODEL_ERROR = 0.02
 """Relative error that the form of the costs makes: the one part of the interval that is assumed, not measured."""
 
+Candidate = tuple[str, int]
+"""Drafter and gamma."""
 
 _IDLE_TOKENS = 0.05
 """Drafted per cycle."""
@@ -50,6 +54,13 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     v: float
     d: float
     o: float
+    chance: float = 0.0
+    """That this is the best of all that were predicted with it, 0 to 1."""
+
+    @property
+    def candidate(self) -> Candidate:
+        """Which configuration this is about."""
+        return self.drafter, self.gamma
 
     @property
     def is_idle(self) -> bool:
@@ -69,9 +80,16 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     """Gamma -> time of the drafter's proposals over the whole text of each prompt, in t₁; zeros for a model."""
 
 
-def predict(
-    arm: Arm, gamma: int, costs: Costs, *, keeps_snapshots: bool, run_noise: float, seed: int
-) -> Prediction:
+@dataclass(frozen=True)
+class Outlook:
+    """A prediction with the draws behind it."""
+
+    prediction: Prediction
+    logs: FloatArray
+    """ln S, shape (n_draws,); with the same costs and seed, draw i has the same prompts and costs everywhere."""
+
+
+def predict(arm: Arm, gamma: int, costs: Costs, *, keeps_snapshots: bool, run_noise: float, seed: int) -> Outlook:
     """S of `arm` at `gamma`; geometric mean over prompts.
 
     `run_noise`: standard deviation of ln S that a verification over the same prompts has by itself.
@@ -86,11 +104,13 @@ def predict(
     own = np.array(arm.own_time[gamma])
     tokens = np.array([sum(each.accepted) + len(each.accepted) for each in played])
     logs = np.log(tokens / (rows @ costs.column + own))
+    drawn = _drawn(rows, own, tokens, costs, seed)
+    noise = np.random.default_rng([seed, 1]).normal(0.0, math.hypot(run_noise, MODEL_ERROR), len(drawn))
     v, d, o = _shares(rows.sum(axis=0), costs, float(own.sum()))
-    return Prediction(
+    prediction = Prediction(
         drafter=arm.drafter,
         gamma=gamma,
-        speedup=_interval(float(logs.mean()), _drawn(rows, own, tokens, costs, run_noise=run_noise, seed=seed)),
+        speedup=_interval(float(logs.mean()), drawn + noise),
         drafted=_per_cycle(played),
         tau=float(tokens.sum() / sum(len(each.accepted) for each in played)),
         alpha=_alpha(played),
@@ -98,6 +118,26 @@ def predict(
         d=d,
         o=o,
     )
+    return Outlook(prediction, drawn)
+
+
+def with_chances(outlooks: Sequence[Outlook], seed: int) -> list[Prediction]:
+    """The predictions, each with the share of draws in which it is the best.
+
+    Every one errs by `MODEL_ERROR` on its own, so neighbours that predict nearly the same share their chance. One
+    that drafts next to nothing has none.
+    """
+    rivals = [place for place, each in enumerate(outlooks) if not each.prediction.is_idle]
+    chances = np.zeros(len(outlooks))
+    if rivals:
+        logs = np.array([outlooks[place].logs for place in rivals])
+        logs += np.random.default_rng([seed, 2]).normal(0.0, MODEL_ERROR, logs.shape)
+        winners = np.argmax(logs, axis=0)
+        chances[rivals] = np.bincount(winners, minlength=len(rivals)) / len(winners)
+    return [
+        msgspec.structs.replace(each.prediction, chance=float(chance))
+        for each, chance in zip(outlooks, chances, strict=True)
+    ]
 
 
 def _shares(row: FloatArray, costs: Costs, own: float) -> tuple[float, float, float]:
@@ -108,17 +148,12 @@ def _shares(row: FloatArray, costs: Costs, own: float) -> tuple[float, float, fl
     return float(v / n_cycles), float(d / n_cycles), float(parts[costs.n_model :].sum() / n_cycles)
 
 
-def _drawn(
-    rows: FloatArray, own: FloatArray, tokens: FloatArray, costs: Costs, *, run_noise: float, seed: int
-) -> FloatArray:
+def _drawn(rows: FloatArray, own: FloatArray, tokens: FloatArray, costs: Costs, seed: int) -> FloatArray:
     """ln S of resampled prompts at drawn costs, shape (n_draws,)."""
-    rng = np.random.default_rng(seed)
     n_draws, n_prompts = len(costs.draws), len(rows)
     logs = np.log(tokens / (costs.draws @ rows.T + own))
-    picks = rng.integers(n_prompts, size=(n_draws, n_prompts))
-    means = np.take_along_axis(logs, picks, axis=1).mean(axis=1)
-    noise = rng.normal(0.0, math.hypot(run_noise, MODEL_ERROR), n_draws)
-    return np.asarray(means + noise, dtype=float)
+    picks = np.random.default_rng(seed).integers(n_prompts, size=(n_draws, n_prompts))
+    return np.asarray(np.take_along_axis(logs, picks, axis=1).mean(axis=1), dtype=float)
 
 
 def _interval(point: float, draws: FloatArray) -> Interval:

@@ -1,25 +1,31 @@
-"""Real runs of the best candidates against the baseline: paired, interleaved in random order, texts compared."""
+"""Real runs of the best candidates against the baseline: paired, interleaved in random order, texts compared.
+
+The number of blocks and how many candidates run in each are fixed beforehand; who they are is decided by all that
+is known before each block, the earlier block's own cycles included.
+"""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from scipy.stats import t as student
 
 from runner.advise.budget import Budget
-from runner.advise.measure import Bench, Evidence, kind_of
-from runner.advise.predict import LEVEL, Interval, Prediction
+from runner.advise.costs import Sample
+from runner.advise.measure import Bench, baseline_of, kind_of, sample_of
+from runner.advise.predict import LEVEL, Candidate, Interval, Prediction
+from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
 
-MAX_BLOCKS = 2
-_NEIGHBOURHOOD = 0.25
-"""Gammas closer than this, relatively, predict nearly the same: trying both tells nothing."""
+FIELDS = (4, 3, 2)
+"""How many configurations run in each block over all prompts."""
+_SLIM = 0.05
+"""With a smaller chance of being the best, a configuration is not worth a run."""
 _HOPELESS = 0.9
-_ALTERNATIVES = 1
 MIN_PAIRS = 3
 """Fewer pairs than this give no interval worth the name."""
 
@@ -38,32 +44,25 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Runs whose text differs from the baseline's by more than rounding."""
 
 
-Candidate = tuple[str, int]
-"""Drafter and gamma."""
+def shortlist(predictions: Sequence[Prediction], most: int) -> list[Candidate]:
+    """Whom to run: `most` that may be the best of all, and each other drafter's best if that may pay; best first.
 
-
-def candidates(predictions: Sequence[Prediction]) -> list[Candidate]:
-    """Whom to verify, best first: each drafter's best gamma, and others of the best drafter that come close.
-
-    Nobody, where nobody found anything to draft.
+    Only the best where even that is far from paying; nobody, where nobody found anything to draft.
     """
     busy = [each for each in predictions if not each.is_idle]
     by_speedup = sorted(busy, key=lambda each: (-each.speedup.point, each.gamma))
     if not by_speedup:
         return []
     first = by_speedup[0]
-    chosen = [first]
-    for each in by_speedup:
-        far = all(abs(math.log(each.gamma / other.gamma)) > _NEIGHBOURHOOD for other in chosen)
-        near_best = each.speedup.high > first.speedup.low and first.speedup.point > _HOPELESS
-        if each.drafter == first.drafter and far and near_best and len(chosen) <= _ALTERNATIVES:
-            chosen.append(each)
+    if first.speedup.point <= _HOPELESS:
+        return [first.candidate]
+    likely = sorted(by_speedup[1:], key=lambda each: -each.chance)
+    chosen = [first, *(each for each in likely[: most - 1] if each.chance >= _SLIM)]
     for drafter in dict.fromkeys(each.drafter for each in by_speedup):
-        if drafter != first.drafter:
-            best = next(each for each in by_speedup if each.drafter == drafter)
-            if best.speedup.point > 1:
-                chosen.append(best)
-    return [(each.drafter, each.gamma) for each in chosen]
+        best = next(each for each in by_speedup if each.drafter == drafter)
+        if best.speedup.point > 1 and all(each.drafter != drafter for each in chosen):
+            chosen.append(best)
+    return [each.candidate for each in chosen]
 
 
 class _Pairs:
@@ -82,49 +81,77 @@ class _Pairs:
         self.broken += is_broken(run, baseline, near_tie_logits)
 
 
-def verify(
-    bench: Bench, evidence: Iterable[Evidence], chosen: Sequence[Candidate], share: Budget
-) -> tuple[list[Verification], list[str]]:
-    """Blocks over all prompts while `share` lasts; a comparison that would not fit is left out as a whole.
+class Trials:
+    """Blocks of verifying runs over the same prompts, and what they showed."""
 
-    Returns what was verified, and in words what was not.
-    """
-    prompts = [each.prompt for each in evidence]
-    found = {candidate: _Pairs() for candidate in chosen}
-    fitting = list(chosen)
-    order = random.Random(bench.question.seed)  # noqa: S311 - an experiment to be repeated, not a secret
-    for block in range(MAX_BLOCKS):
-        for prompt in prompts:
-            fitting = _that_fit(bench, fitting, share)
+    def __init__(self, bench: Bench, prompts: Sequence[Prompt]) -> None:
+        self.looks: list[list[Sample]] = []
+        """Cycles of the verifying runs, one list for each baseline that is their unit."""
+        self._bench = bench
+        self._prompts = prompts
+        self._found: dict[Candidate, _Pairs] = {}
+        self._order = random.Random(bench.question.seed)  # noqa: S311 - an experiment to be repeated, not a secret
+
+    def run_block(self, number: int, chosen: Sequence[Candidate], share: Budget) -> None:
+        """One block while `share` lasts; a comparison that would not fit is left out as a whole."""
+        for candidate in chosen:
+            self._found.setdefault(candidate, _Pairs())
+        fitting = list(chosen)
+        for prompt in self._prompts:
+            fitting = self._that_fit(fitting, share)
             if not fitting:
-                return _verified(found), _unverified(found)
-            arms: list[Candidate] = [(NO_DRAFT, 0), *fitting]
-            order.shuffle(arms)
-            runs = {
-                (drafter, gamma): bench.run(
-                    prompt,
-                    gamma=gamma,
-                    drafter=drafter,
-                    n_predict=bench.question.n_predict_tokens,
-                    block=100 + block,
-                )
-                for drafter, gamma in arms
-            }
-            for candidate in fitting:
-                found[candidate].enter(runs[candidate], runs[NO_DRAFT, 0], bench.question.near_tie_logits)
-    return _verified(found), _unverified(found)
+                return
+            self._compare(number, prompt, fitting)
 
+    def _compare(self, number: int, prompt: Prompt, chosen: Sequence[Candidate]) -> None:
+        """The baseline and every chosen configuration on one prompt, in random order."""
+        question = self._bench.question
+        arms: list[Candidate] = [(NO_DRAFT, 0), *chosen]
+        self._order.shuffle(arms)
+        runs = {
+            (drafter, gamma): self._bench.run(
+                prompt, gamma=gamma, drafter=drafter, n_predict=question.n_predict_tokens, block=100 + number
+            )
+            for drafter, gamma in arms
+        }
+        baseline = runs[NO_DRAFT, 0]
+        for candidate in chosen:
+            self._found[candidate].enter(runs[candidate], baseline, question.near_tie_logits)
+        unit_ns = baseline_of(baseline).unit_ns
+        self.looks.append([sample_of(runs[candidate], unit_ns) for candidate in chosen])
 
-def _that_fit(bench: Bench, chosen: Sequence[Candidate], share: Budget) -> list[Candidate]:
-    """The first of `chosen` whose runs and one baseline fit into the share; an unknown one costs a baseline."""
-    baseline_s = bench.durations.of(kind_of(0, NO_DRAFT))
-    needed, fitting = baseline_s, []
-    for drafter, gamma in chosen:
-        needed += bench.durations.of(kind_of(gamma, drafter)) or baseline_s
-        if not share.has_room(needed):
-            break
-        fitting.append((drafter, gamma))
-    return fitting
+    def _that_fit(self, chosen: Sequence[Candidate], share: Budget) -> list[Candidate]:
+        """The first of `chosen` that fit into the share with one baseline; an unknown one costs a baseline."""
+        durations = self._bench.durations
+        baseline_s = durations.of(kind_of(0, NO_DRAFT))
+        needed, fitting = baseline_s, []
+        for drafter, gamma in chosen:
+            needed += durations.of(kind_of(gamma, drafter)) or baseline_s
+            if not share.has_room(needed):
+                break
+            fitting.append((drafter, gamma))
+        return fitting
+
+    def verified(self) -> list[Verification]:
+        """What was run, in the order in which it was chosen."""
+        return [
+            Verification(
+                drafter=drafter,
+                gamma=gamma,
+                speedup=math.exp(float(np.mean(pairs.logs))),
+                interval=interval_of(pairs.logs),
+                n_pairs=len(pairs.logs),
+                ms_per_token=float(np.mean(pairs.ms)),
+                broken_texts=pairs.broken,
+            )
+            for (drafter, gamma), pairs in self._found.items()
+            if pairs.logs
+        ]
+
+    def unverified(self) -> list[str]:
+        """What was chosen and not run, in words."""
+        left = [f"{drafter} at gamma {gamma}" for (drafter, gamma), each in self._found.items() if not each.logs]
+        return [f"no time to verify {', '.join(left)}"] if left else []
 
 
 def is_broken(run: Measurement, baseline: Measurement, near_tie_logits: float) -> bool:
@@ -142,27 +169,6 @@ def interval_of(logs: Sequence[float]) -> Interval | None:
     mean, error = float(np.mean(logs)), float(np.std(logs, ddof=1)) / math.sqrt(len(logs))
     reach = float(student.ppf((1 + LEVEL) / 2, len(logs) - 1)) * error
     return Interval(point=math.exp(mean), low=math.exp(mean - reach), high=math.exp(mean + reach))
-
-
-def _verified(found: dict[Candidate, _Pairs]) -> list[Verification]:
-    return [
-        Verification(
-            drafter=drafter,
-            gamma=gamma,
-            speedup=math.exp(float(np.mean(pairs.logs))),
-            interval=interval_of(pairs.logs),
-            n_pairs=len(pairs.logs),
-            ms_per_token=float(np.mean(pairs.ms)),
-            broken_texts=pairs.broken,
-        )
-        for (drafter, gamma), pairs in found.items()
-        if pairs.logs
-    ]
-
-
-def _unverified(found: dict[Candidate, _Pairs]) -> list[str]:
-    left = [f"{drafter} at gamma {gamma}" for (drafter, gamma), pairs in found.items() if not pairs.logs]
-    return [f"no time to verify {', '.join(left)}"] if left else []
 
 
 def _ms_per_token(run: Measurement) -> float:

@@ -193,7 +193,9 @@ class PairSession:
         if spec.kind == "unchecked" or draft is None:
             raise UsageError(f"{cell.draft} runs only in the process that measures it (runner.llama.phantom)")
         drafter = ModelDrafter(draft.context, draft.rollback)
-        return VariedDrafter(drafter, cell.gamma, seed) if spec.kind == "varied" else drafter
+        if spec.kind == "varied":
+            return VariedDrafter(drafter, cell.gamma, self.model.n_vocab, self.settings.seed, turn=cell.block)
+        return drafter
 
     def _truth(self, cell: Cell, prompt: Sequence[int]) -> list[int]:
         """The baseline's text, decoded untimed once a prompt."""

@@ -31,6 +31,8 @@ class World:
     agreement: float = 0.85
     load_s: float = 2.0
     breaks_text: bool = False
+    slow_gamma: int = 0
+    """On a context made for this gamma passes take a third longer."""
     now_ns: int = 0
     runs: list[PlannedRun] = field(default_factory=list)
     opened: list[Pair] = field(default_factory=list)
@@ -57,8 +59,9 @@ class World:
 class ScriptedTarget:
     """Writes a fixed text; a pass costs what the world says."""
 
-    def __init__(self, world: World, text: Sequence[int], *, wrong_from: int | None = None) -> None:
+    def __init__(self, world: World, text: Sequence[int], gamma: int, *, wrong_from: int | None = None) -> None:
         self.world, self.text, self.position = world, list(text), 0
+        self.pass_ms = world.target_ms * (4 / 3 if gamma and gamma == world.slow_gamma else 1)
         if wrong_from is not None:
             self.text[wrong_from:] = [(token + 1) % VOCABULARY for token in self.text[wrong_from:]]
 
@@ -69,7 +72,7 @@ class ScriptedTarget:
         pass
 
     def verify(self, tokens: Sequence[int]) -> None:
-        self.world.spend(self.world.target_ms * (1 + self.world.per_token * (len(tokens) - 1)))
+        self.world.spend(self.pass_ms * (1 + self.world.per_token * (len(tokens) - 1)))
 
     def choose(self, n_rows: int) -> Choice:
         return Choice([*self.text, *[0] * n_rows][self.position : self.position + n_rows], [9.0] * n_rows)
@@ -109,7 +112,7 @@ class ScriptedSession:
         text = text_of(cell.prompt)[: cell.n_predict_tokens]
         spoiled = cell.n_predict_tokens // 2 if world.breaks_text and cell.draft == self.pair.draft else None
         done = generate(
-            ScriptedTarget(world, text, wrong_from=spoiled),
+            ScriptedTarget(world, text, cell.gamma, wrong_from=spoiled),
             self._drafter(planned, text),
             [*range(PROMPT_TOKENS)],
             gamma=cell.gamma,
@@ -143,7 +146,7 @@ class ScriptedSession:
         model = ScriptedModelDrafter(self.world, text, guesses_of(cell.prompt, self.world.agreement))
         seed = cell.block * 100 + cell.gamma
         return {
-            "varied": VariedDrafter(model, cell.gamma, seed),
+            "varied": VariedDrafter(model, cell.gamma, VOCABULARY, seed=1, turn=cell.block),
             "sweep": SweepDrafter(text, cell.gamma, seed),
             "oracle-0.50": OracleDrafter(text, 0.5, VOCABULARY, seed),
             "ngram": NgramDrafter(),

@@ -9,6 +9,7 @@ from runner.advise.budget import Budget
 from runner.advise.memory import within_memory
 from runner.advise.question import planned_run
 from runner.advise.render import as_text
+from runner.advise.verify import FIELDS
 from runner.doctor.memory import Capacity
 from runner.errors import EngineError, RollbackError, UsageError, WorkerError
 from runner.executor import Pair
@@ -156,6 +157,31 @@ def test_the_baseline_runs_beside_the_candidates_in_changing_order():
         comparisons.setdefault((cell.prompt, cell.block), []).append(cell.gamma)
     assert all(gammas.count(0) == 1 for gammas in comparisons.values())
     assert len({gammas.index(0) for gammas in comparisons.values()}) > 1
+
+
+def test_later_blocks_run_fewer_candidates_all_from_the_blocks_before():
+    world = World()
+    advised(world)
+    runs = [run.cell for run in world.runs if run.cell.block >= 100 and run.cell.gamma]
+    fields = [{cell.gamma for cell in runs if cell.block == 100 + block} for block in range(len(FIELDS))]
+    assert [len(field) for field in fields] == list(FIELDS)
+    assert fields[0] > fields[1] > fields[2]
+
+
+def test_where_nothing_can_pay_a_single_candidate_is_run():
+    world = World(draft_ms=20.0)
+    advised(world)
+    assert {run.cell.gamma for run in world.runs if run.cell.block >= 100} == {0, 1}
+
+
+def test_a_gamma_that_runs_slower_than_predicted_is_not_advised():
+    """Its context alone is slow, which no cycle of other lengths tells."""
+    expected = advised(World()).best.predicted.gamma
+    found = advised(World(slow_gamma=expected))
+    tried = {each.predicted.gamma: each for each in found.compared}
+    assert tried[expected].agrees is False
+    assert tried[expected].concluded.speedup.point < 0.9 * tried[expected].predicted.speedup.point
+    assert found.best.predicted.gamma != expected
 
 
 @pytest.mark.parametrize(

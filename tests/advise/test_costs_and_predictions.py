@@ -1,5 +1,8 @@
 """Costs come back from cycles that they made, and predictions from costs that are known are exact."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.advise.breakeven import at_break_even, remedies
 from runner.advise.costs import Costs, Sample, fit, work
-from runner.advise.predict import Arm, Interval, Prediction, predict
+from runner.advise.predict import MODEL_ERROR, Arm, Interval, Outlook, Prediction, predict, with_chances
 from runner.advise.replay import Played, replay, run_lengths
 
 LONGEST = 12
@@ -66,6 +69,37 @@ def test_interrupted_cycles_do_not_count():
     assert found.draft_step == pytest.approx(0.1, rel=0.06)
 
 
+def dearer(looks: list[list[Sample]], target: list[float], draft: list[float]) -> list[list[Sample]]:
+    """Each look at another level."""
+    return [
+        [replace(each, target=each.target * by, draft=each.draft * draft_by) for each in look]
+        for look, by, draft_by in zip(looks, target, draft, strict=True)
+    ]
+
+
+def test_a_look_taken_in_a_slow_spell_is_levelled_and_the_costs_are_those_of_the_average_look():
+    target, draft = [1.6, 1.0, 0.7, 1.0, 1.0, 1.2], [1.0, 1.5, 1.0, 1.0, 0.8, 1.0]
+    found = fit(dearer(looks(3, noise=0.01), target, draft), LONGEST, n_draws=60, seed=1)
+    average = math.exp(np.log(target).mean())
+    passes = np.array([found.passes(n, 0) for n in range(1, LONGEST + 2)])
+    assert passes / average == pytest.approx(PASSES, rel=0.04)
+    assert found.draft_step / math.exp(np.log(draft).mean()) == pytest.approx(0.1, rel=0.04)
+
+
+def test_how_much_looks_differ_widens_what_all_costs_share_and_not_what_sets_them_apart():
+    quiet = fit(looks(3, noise=0.01), LONGEST, n_draws=80, seed=1)
+    spells = dearer(looks(3, noise=0.01), [1.6, 1.0, 0.7, 1.0, 1.0, 1.2], [1.0] * 6)
+    uneven = fit(spells, LONGEST, n_draws=80, seed=1)
+    six, two = 5, 1
+
+    def spread(costs: Costs, ratio: bool) -> float:
+        logs = np.log(costs.draws[:, six] / (costs.draws[:, two] if ratio else 1))
+        return float(np.std(logs))
+
+    assert spread(uneven, ratio=False) > 5 * spread(quiet, ratio=False)
+    assert spread(uneven, ratio=True) == pytest.approx(spread(quiet, ratio=True), rel=0.5)
+
+
 def test_a_number_of_tokens_that_no_cycle_verified_lies_between_its_neighbours():
     played = Played((0, 0, 2, 2), (0, 0, 2, 2))
     quiet = Sample(played, 0, "none", np.zeros(4), np.array([1.0, 1.0, 2.0, 2.0]), np.zeros(4), 0.0)
@@ -86,13 +120,18 @@ def exact(n_draws: int = 50) -> Costs:
     return Costs(LONGEST, TRUTH, np.tile(TRUTH, (n_draws, 1)))
 
 
+def predicted(arm: Arm, gamma: int, *, n_draws=50, keeps_snapshots=False, run_noise=0.0) -> Prediction:
+    found = predict(arm, gamma, exact(n_draws), keeps_snapshots=keeps_snapshots, run_noise=run_noise, seed=1)
+    return found.prediction
+
+
 texts = st.lists(st.lists(st.booleans(), min_size=4, max_size=60), min_size=1, max_size=4)
 
 
 @given(texts, st.integers(1, LONGEST), st.booleans())
 def test_the_parts_of_a_prediction_give_its_speedup(rights, gamma, keeps_snapshots):
     one_text = [rights[0]]
-    found = predict(arm(one_text, [gamma]), gamma, exact(), keeps_snapshots=keeps_snapshots, run_noise=0, seed=1)
+    found = predicted(arm(one_text, [gamma]), gamma, keeps_snapshots=keeps_snapshots)
     assert found.speedup.point == pytest.approx(found.tau / (found.v + found.d + found.o))
     assert 1 <= found.tau <= 1 + found.drafted + 1e-9
     assert found.drafted <= gamma
@@ -101,14 +140,7 @@ def test_the_parts_of_a_prediction_give_its_speedup(rights, gamma, keeps_snapsho
 
 def test_a_sure_draft_yields_gamma_plus_one_tokens_for_one_pass_and_gamma_steps():
     gamma, n_cycles = 4, 10
-    found = predict(
-        arm([[True] * (n_cycles * (gamma + 1))], [gamma]),
-        gamma,
-        exact(),
-        keeps_snapshots=False,
-        run_noise=0,
-        seed=1,
-    )
+    found = predicted(arm([[True] * (n_cycles * (gamma + 1))], [gamma]), gamma)
     # After a full acceptance the draft has two tokens to take in, but not before the first cycle.
     drafting = DRAFT[0] + 3 * DRAFT[1] + DRAFT[2] * (n_cycles - 1) / n_cycles
     assert (found.tau, found.alpha) == (5.0, 1.0)
@@ -120,10 +152,41 @@ def test_a_sure_draft_yields_gamma_plus_one_tokens_for_one_pass_and_gamma_steps(
 def test_noise_of_the_verifying_runs_widens_the_interval():
     def width(run_noise):
         rights = [[True, True, False] * 10, [True, False] * 15]
-        found = predict(arm(rights, [3]), 3, exact(400), keeps_snapshots=False, run_noise=run_noise, seed=1)
+        found = predicted(arm(rights, [3]), 3, n_draws=400, run_noise=run_noise)
         return found.speedup.high / found.speedup.low
 
     assert width(0.0) < width(0.05) < width(0.2)
+
+
+def outlook(gamma: int, log: float, *, drafted=4.0, spread=0.0, common=0.0) -> Outlook:
+    """S known but for a spread of its own and one that all share."""
+    rng, shared = np.random.default_rng(gamma), np.random.default_rng(0)
+    logs = log + rng.normal(0, 1, 4000) * spread + shared.normal(0, 1, 4000) * common
+    return Outlook(prediction(gamma=gamma, drafted=drafted), logs)
+
+
+def chances_of(*outlooks: Outlook) -> list[float]:
+    return [each.chance for each in with_chances(outlooks, seed=1)]
+
+
+def test_equals_share_their_chance_and_one_well_behind_has_none():
+    first, second, behind = chances_of(outlook(1, 0.3), outlook(2, 0.3), outlook(3, 0.3 - 10 * MODEL_ERROR))
+    assert (first, second) == (pytest.approx(0.5, abs=0.05), pytest.approx(0.5, abs=0.05))
+    assert behind == 0
+
+
+def test_one_that_is_badly_known_keeps_a_chance():
+    assert chances_of(outlook(1, 0.3), outlook(2, 0.2, spread=0.1))[1] == pytest.approx(0.16, abs=0.03)
+
+
+def test_what_all_share_decides_nothing():
+    alone = chances_of(outlook(1, 0.3), outlook(2, 0.28))
+    assert chances_of(outlook(1, 0.3, common=0.5), outlook(2, 0.28, common=0.5)) == alone
+
+
+def test_a_drafter_that_proposes_nothing_has_no_chance_however_fast_it_is():
+    assert chances_of(outlook(1, 0.3, drafted=0.0), outlook(2, -0.5)) == [0.0, 1.0]
+    assert chances_of(outlook(1, 0.3, drafted=0.0)) == [0.0]
 
 
 def prediction(tau=2.4, v=2.0, d=0.9, o=0.1, gamma=4, drafted=4.0) -> Prediction:

@@ -12,11 +12,8 @@ from runner.advise.budget import Budget, Durations
 from runner.advise.measure import baseline_of
 from runner.advise.predict import Interval, Prediction
 from runner.advise.server_flags import server_arguments
-from runner.advise.verify import candidates, interval_of, is_broken
-from runner.decode import generate
-from runner.drafters import OracleDrafter, VariedDrafter
+from runner.advise.verify import interval_of, is_broken, shortlist
 from runner.record import Cycles, Measurement
-from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
 
 
 @pytest.mark.parametrize("name", ["replay", "breakeven", "budget"])
@@ -25,31 +22,43 @@ def test_the_examples_in_the_documentation_hold(name):
 
 
 def prediction(
-    drafter: str, gamma: int, speedup: float, *, width: float = 0.02, drafted: float = 1.0
+    drafter: str, gamma: int, speedup: float, *, chance: float = 0.0, drafted: float = 1.0
 ) -> Prediction:
-    interval = Interval(point=speedup, low=speedup - width, high=speedup + width)
+    interval = Interval(point=speedup, low=speedup - 0.02, high=speedup + 0.02)
     return Prediction(
-        drafter=drafter, gamma=gamma, speedup=interval, drafted=drafted, tau=2.0, alpha=0.5, v=1.0, d=0.1, o=0.0
-    )
+        drafter=drafter, gamma=gamma, speedup=interval, drafted=drafted, tau=2.0, alpha=0.5, v=1.0, d=0.1, o=0.0,
+        chance=chance,
+    )  # fmt: skip
 
 
-def test_the_best_gamma_and_one_far_enough_from_it_are_verified():
-    found = [prediction("small", 4, 1.50), prediction("small", 5, 1.49), prediction("small", 8, 1.48)]
-    assert candidates(found) == [("small", 4), ("small", 8)]
+def test_those_that_may_be_the_best_are_verified_and_no_more_than_asked_for():
+    found = [
+        prediction("small", 4, 1.50, chance=0.3),
+        prediction("small", 5, 1.49, chance=0.2),
+        prediction("small", 6, 1.40, chance=0.1),
+        prediction("small", 8, 1.48, chance=0.4),
+    ]
+    assert shortlist(found, 3) == [("small", 4), ("small", 8), ("small", 5)]
+    assert shortlist(found, 1) == [("small", 4)]
 
 
-def test_an_alternative_that_is_surely_worse_is_not_verified():
-    found = [prediction("small", 4, 1.50), prediction("small", 8, 1.30)]
-    assert candidates(found) == [("small", 4)]
+def test_one_that_is_hardly_the_best_is_not_verified():
+    found = [prediction("small", 4, 1.50, chance=0.98), prediction("small", 8, 1.30, chance=0.02)]
+    assert shortlist(found, 4) == [("small", 4)]
+
+
+def test_where_the_best_is_far_from_paying_no_other_is_verified():
+    found = [prediction("small", 1, 0.5, chance=0.5), prediction("small", 2, 0.49, chance=0.5)]
+    assert shortlist(found, 4) == [("small", 1)]
 
 
 def test_another_drafter_is_verified_when_it_may_pay():
-    found = [prediction("small", 4, 1.5), prediction("ngram", 2, 1.1), prediction("other", 2, 0.8)]
-    assert candidates(found) == [("small", 4), ("ngram", 2)]
+    found = [prediction("small", 4, 1.5, chance=1.0), prediction("ngram", 2, 1.1), prediction("other", 2, 0.8)]
+    assert shortlist(found, 4) == [("small", 4), ("ngram", 2)]
 
 
 def test_a_drafter_that_proposes_nothing_is_never_verified():
-    assert candidates([prediction("ngram", 2, 1.0, drafted=0.0)]) == []
+    assert shortlist([prediction("ngram", 2, 1.0, drafted=0.0)], 4) == []
 
 
 def measurement(tokens, margins=(), cycle_ns=(10,), wall_ns=None) -> Measurement:
@@ -135,13 +144,3 @@ def test_a_share_of_a_budget_ends_before_it():
     half = whole.share(0.5)
     now[0] = 60.0
     assert (half.is_spent, whole.is_spent, whole.left_s) == (True, False, 40.0)
-
-
-@given(st.integers(), st.integers(1, 8), st.integers(1, 60))
-def test_varied_lengths_change_no_token_and_each_holds_for_two_cycles(salt, gamma, n_predict):
-    truth = greedy(salt, [1], n_predict)
-    drafter = VariedDrafter(OracleDrafter(truth, 0.0, VOCABULARY, 1), gamma, seed=3)
-    found = generate(HashTarget(salt), drafter, [1], gamma=gamma, n_predict=n_predict, clock=ticking_clock())
-    assert found.tokens == truth
-    drafted = found.cycles.drafted[: max(n_predict - gamma, 0)]
-    assert all(first == second for first, second in zip(drafted[::2], drafted[1::2], strict=False))

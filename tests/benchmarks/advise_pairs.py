@@ -1,6 +1,6 @@
 """Compares advice with the exhaustive sweep on pairs where speculation pays and on pairs where it cannot.
 
-`python -m tests.benchmarks.advise_pairs FOLDER [--pair NAME ...] [--clock cpu|wall] [--blocks N]`
+`python -m tests.benchmarks.advise_pairs FOLDER [--pair NAME ...] [--clock cpu|wall] [--advices N]`
 
 Models are built into FOLDER. The sweep measures every gamma from 1 to 32 beside the baseline, on the same
 prompts and with as many tokens as the advice verifies with. `--clock cpu` measures the CPU time of the decoding
@@ -10,9 +10,11 @@ thread.
 from __future__ import annotations
 
 import json
+import math
 import random
 import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +32,15 @@ from runner.synthetic.gguf_file import write_gguf
 from runner.synthetic.quantise import quantise
 from runner.synthetic.shapes import Shape
 from runner.synthetic.vocabulary import vocabulary
-from runner.worker_client import COMMAND, ProcessExecutor
+from runner.worker_client import COMMAND, ProcessExecutor, ProcessSession
 
 CPU_CLOCK = (sys.executable, "-m", "tests.benchmarks.cpu_clock_worker")
 LONGEST = 32
 PROMPTS = ("short", "code", "natural-32", "natural-64")
 N_PREDICT = 64
+LEAST_BLOCKS, MOST_BLOCKS = 6, 12
+N_RIVALS, RESOLUTION = 5, 0.015
+"""A sweep tells a difference of 3 % when the standard error of it is no more than half of that."""
 SETTINGS = Settings(
     n_ctx_tokens=768, n_batch_tokens=128, n_ubatch_tokens=128, n_threads=1, n_gpu_layers=0,
     flash_attention="auto", kv_type="f16", seed=1,
@@ -66,17 +71,17 @@ def hybrid(layers: int, width: int, feed_forward: int) -> Shape:
 
 MIXTURE = MEMBERS["moe-q8"].shape
 """256 experts: each further token of a pass reads more of them."""
-WIDE, DEEP, DEEP_HYBRID, TINY = (
+WIDE, DEEP, WIDE_HYBRID, TINY = (
     llama(2, 1024, 4096),
-    llama(32, 256, 256),
-    hybrid(24, 256, 256),
+    llama(12, 512, 1536),
+    hybrid(8, 1024, 1024),
     llama(1, 512, 128),
 )
 
 PAIRS: dict[str, tuple[Recipe, Recipe]] = {
     "pays-wide": (Recipe(WIDE, 0.2), Recipe(TINY, 0.2)),
-    "pays-deep": (Recipe(DEEP, 0.5), Recipe(TINY, 0.2)),
-    "pays-hybrid": (Recipe(DEEP_HYBRID, 0.3), Recipe(TINY, 0.2)),
+    "pays-deep": (Recipe(DEEP, 0.4), Recipe(TINY, 0.2)),
+    "pays-hybrid": (Recipe(WIDE_HYBRID, 0.3), Recipe(TINY, 0.2)),
     "draft-slow": (Recipe(WIDE, 0.2), Recipe(WIDE, 0.3)),
     "acceptance-low": (Recipe(WIDE, 0.2), Recipe(TINY, 3.0)),
     "verification-dear": (Recipe(MIXTURE, 1.4, quantised=True), Recipe(TINY, 1.8, quantised=True)),
@@ -101,45 +106,45 @@ class Swept(NamedTuple):
 
     logs: dict[int, np.ndarray]
     """Gamma -> ln S of every pair, shape (blocks, prompts)."""
-    cpu_s: float
+
+    def with_block(self, block: dict[int, list[float]]) -> Swept:
+        """One block more."""
+        return Swept({g: np.array([*self.logs.get(g, ()), logs]) for g, logs in sorted(block.items()) if g})
 
     def curve(self, blocks: slice = slice(None)) -> dict[int, float]:
         """Gamma -> geometric mean over prompts and those blocks; speculation left off has S = 1."""
         return {0: 1.0} | {gamma: float(np.exp(logs[blocks].mean())) for gamma, logs in self.logs.items()}
 
+    def error_of(self, gamma: int, other: int) -> float:
+        """Standard error of ln of S at one gamma over S at another (0: left off), from blocks."""
+        ours, theirs = (self.logs[each].mean(axis=1) if each else 0.0 for each in (gamma, other))
+        differences = ours - theirs
+        return float(np.std(differences, ddof=1) / math.sqrt(len(differences))) if gamma != other else 0.0
 
-def sweep(executor: ProcessExecutor, question: Question, blocks: int) -> Swept:
-    """Every gamma beside the baseline, blocks in random order."""
-    started = cpu_s()
+    @property
+    def resolution(self) -> float:
+        """The largest standard error between the best gamma and each of the next best."""
+        ranked = sorted(self.logs, key=lambda gamma: -float(self.logs[gamma].mean()))
+        return max(self.error_of(each, ranked[0]) for each in ranked[1:N_RIVALS])
+
+
+def swept_block(session: ProcessSession, block: int, order: random.Random) -> dict[int, list[float]]:
+    """Gamma -> ln S on each prompt: every gamma and the baseline in random order."""
+    question = question_of(1)
     gammas = list(range(LONGEST + 1))
-    session = executor.open(Pair(target="target", draft="draft", gammas=tuple(gammas)))
     logs: dict[int, list[float]] = {gamma: [] for gamma in gammas}
-    order = random.Random(1)
-    try:
-        for block in range(blocks):
-            for prompt in question.prompts:
-                order.shuffle(gammas)
-                took = {}
-                for gamma in gammas:
-                    run = session.run(
-                        planned_run(
-                            question,
-                            "draft",
-                            prompt,
-                            gamma=gamma,
-                            drafter="draft",
-                            n_predict_tokens=N_PREDICT,
-                            block=block,
-                            time_limit_s=600,
-                        )
-                    )
-                    took[gamma] = run.decode_wall_ns
-                for gamma in gammas:
-                    logs[gamma].append(np.log(took[0] / took[gamma]))
-    finally:
-        session.close()
-    shape = (blocks, len(question.prompts))
-    return Swept({g: np.array(logs[g]).reshape(shape) for g in sorted(gammas) if g}, cpu_s() - started)
+    for prompt in question.prompts:
+        order.shuffle(gammas)
+        took = {}
+        for gamma in gammas:
+            planned = planned_run(
+                question, "draft", prompt, gamma=gamma, drafter="draft", n_predict_tokens=N_PREDICT, block=block,
+                time_limit_s=600,
+            )  # fmt: skip
+            took[gamma] = session.run(planned).decode_wall_ns
+        for gamma in gammas:
+            logs[gamma].append(math.log(took[0] / took[gamma]))
+    return logs
 
 
 def cpu_s() -> float:
@@ -148,20 +153,45 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compare(name: str, folder: Path, command: tuple[str, ...], blocks: int) -> dict[str, object]:
-    """Advice and sweep on one pair."""
+def compare(
+    name: str, folder: Path, command: tuple[str, ...], n_advices: int
+) -> Iterator[dict[str, object]]:
+    """One sweep of a pair, with advices of other seeds between its first blocks: both see the same machine.
+
+    The sweep goes on until it can tell its best gammas apart.
+    """
     target, draft = PAIRS[name]
     paths = {"target": build(folder, target, seed=1), "draft": build(folder, draft, seed=2)}
     executor = ProcessExecutor(paths, SETTINGS, command=command)
-    question = Question(
+    started, order = cpu_s(), random.Random(1)
+    session = executor.open(Pair(target="target", draft="draft", gammas=tuple(range(LONGEST + 1))))
+    swept, advices = Swept({}), []
+    for block in range(MOST_BLOCKS):
+        swept = swept.with_block(swept_block(session, block, order))
+        if block < n_advices:
+            advices.append(timed_advice(executor, seed=block + 1))
+        if block + 1 >= LEAST_BLOCKS and swept.resolution <= RESOLUTION:
+            break
+    session.close()
+    sweep_s = cpu_s() - started - sum(spent for _, spent in advices)
+    for advice, advice_s in advices:
+        yield {"pair": name, **verdict(advice, swept), "advice_s": advice_s, "sweep_s": sweep_s}
+
+
+def question_of(seed: int) -> Question:
+    return Question(
         target="target", drafts=("draft",), prompts=tuple(load_prompt(prompt) for prompt in PROMPTS),
-        n_predict_tokens=N_PREDICT, longest=LONGEST, seed=1, near_tie_logits=0.25,
+        n_predict_tokens=N_PREDICT, longest=LONGEST, seed=seed, near_tie_logits=0.25,
     )  # fmt: skip
+
+
+def timed_advice(executor: ProcessExecutor, seed: int) -> tuple[Advice, float]:
+    """An advice and the CPU seconds that it took."""
     started = cpu_s()
-    advice = advise(question, lambda pair, _limit: executor.open(pair), Budget(120), lambda _line: None)
-    advice_s = cpu_s() - started
-    swept = sweep(executor, question, blocks)
-    return {**verdict(advice, swept), "pair": name, "advice_s": advice_s, "sweep_s": swept.cpu_s}
+    advice = advise(
+        question_of(seed), lambda pair, _limit: executor.open(pair), Budget(120), lambda _line: None
+    )
+    return advice, cpu_s() - started
 
 
 def held_out_loss(swept: Swept, advised: int) -> float:
@@ -193,10 +223,20 @@ def verdict(advice: Advice, swept: Swept) -> dict[str, object]:
         "use": advice.use, "drafter": found.drafter, "advised": advised, "advised_S": advised_speedup,
         "best": best, "best_S": curve[best], "loss": 1 - advised_speedup / curve[best],
         "held_out_loss": held_out_loss(swept, advised),
+        "error": swept.error_of(advised, best) if advised else swept.error_of(best, 0),
+        "resolution": swept.resolution, "blocks": len(swept.logs[1]),
         "inside": float(np.mean(inside)), "median_error": float(np.median(errors)),
         "width": float(np.median([each.high / each.low for each in predicted.values()])),
         "tried": len(tried), "agree": sum(bool(each.agrees) for each in tried),
         "reason": [remedy.cause for remedy in advice.remedies if remedy.speedup > 1],
+        "tried_S": {
+            each.predicted.gamma: [
+                round(each.predicted.speedup.point, 3), round(each.concluded.speedup.point, 3),
+                each.verified and round(each.verified.speedup, 3), each.verified and each.verified.n_pairs,
+                round(each.predicted.chance, 3),
+            ]
+            for each in advice.compared if each.predicted.drafter == "draft"
+        },
         "curve": {g: (round(predicted[g].point, 3), round(s, 3)) for g, s in measured.items()},
     }  # fmt: skip
 
@@ -205,12 +245,13 @@ def verdict(advice: Advice, swept: Swept) -> dict[str, object]:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--pair", "names", multiple=True, type=click.Choice(list(PAIRS)))
 @click.option("--clock", type=click.Choice(["cpu", "wall"]), default="cpu")
-@click.option("--blocks", default=6)
-def main(folder: Path, names: tuple[str, ...], clock: str, blocks: int) -> None:
+@click.option("--advices", "n_advices", default=4)
+def main(folder: Path, names: tuple[str, ...], clock: str, n_advices: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     command = CPU_CLOCK if clock == "cpu" else COMMAND
     for name in names or PAIRS:
-        click.echo(json.dumps(compare(name, folder, command, blocks), default=float))
+        for found in compare(name, folder, command, n_advices):
+            click.echo(json.dumps(found, default=float))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +11,16 @@ from hypothesis import strategies as st
 from runner.clock import PausableClock
 from runner.decode import NoDraft, generate
 from runner.drafter_names import drafter_spec
-from runner.drafters import TWICE_UP_TO, NgramDrafter, OracleDrafter, SweepDrafter, shuffled_lengths
+from runner.drafters import (
+    MOST_RIGHT,
+    TWICE_UP_TO,
+    NgramDrafter,
+    OracleDrafter,
+    SweepDrafter,
+    VariedDrafter,
+    shuffled_lengths,
+    spread_lengths,
+)
 from tests.scripted_models import VOCABULARY, HashTarget, greedy, ticking_clock
 
 prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6)
@@ -107,6 +117,34 @@ def test_a_sweep_takes_short_lengths_twice_in_a_row_and_long_ones_once():
         sweep.settle(lengths[-1], truth[sum(lengths) + len(lengths) - 1])
     runs = [(length, len(list(group))) for length, group in itertools.groupby(lengths)]
     assert sorted(runs) == [(length, 2 if length <= TWICE_UP_TO else 1) for length in range(13)]
+
+
+@given(st.integers(), st.integers(1, 8), st.integers(1, 60), st.integers(0, 20))
+def test_varied_lengths_change_no_token_and_each_holds_for_two_cycles(salt, gamma, n_predict, turn):
+    truth = greedy(salt, [1], n_predict)
+    drafter = VariedDrafter(OracleDrafter(truth, 1.0, VOCABULARY, 1), gamma, VOCABULARY, seed=3, turn=turn)
+    found = generated(drafter, salt, [1], gamma, n_predict)
+    assert found.tokens == truth
+    n_missing = n_predict - np.cumsum([0, *(each + 1 for each in found.cycles.accepted[:-1])])
+    free = [drafted for drafted, missing in zip(found.cycles.drafted, n_missing, strict=True) if missing > gamma]
+    assert all(first == second for first, second in zip(free[::2], free[1::2], strict=False))
+
+
+def test_of_varied_lengths_only_the_first_tokens_are_right_so_that_there_are_many_cycles():
+    truth = greedy(5, [1], 200)
+    drafter = VariedDrafter(OracleDrafter(truth, 1.0, VOCABULARY, 1), 16, VOCABULARY, seed=3)
+    accepted = Counter(generated(drafter, 5, [1], 16, 200).cycles.accepted)
+    assert set(accepted) == set(range(MOST_RIGHT + 1))
+
+
+@given(st.integers(0, 99), st.integers(1, 20), st.integers(4, 12))
+def test_short_runs_of_successive_turns_visit_all_lengths_about_equally_often(seed, n_visits, n_turns):
+    visited = Counter(
+        length
+        for turn in range(n_turns)
+        for length in itertools.islice(spread_lengths(32, seed, turn), n_visits)
+    )
+    assert max(visited.values()) - min(visited[length] for length in range(33)) <= 3
 
 
 def test_names_say_what_drafts():

@@ -1,0 +1,71 @@
+"""Every gamma of every drafter of one pair, predicted from what the prompts showed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runner.advise.costs import Costs, Sample, fit
+from runner.advise.measure import Bench, Evidence, run_noise
+from runner.advise.predict import Arm, Prediction, predict, with_chances
+from runner.advise.replay import replay, replay_ngram, run_lengths
+from runner.decode import Clock
+from runner.drafter_names import NGRAM
+from runner.record import NO_DRAFT
+
+N_DRAWS = 200
+
+
+def costs_of(bench: Bench, evidence: Sequence[Evidence], trials: Sequence[Sequence[Sample]] = ()) -> Costs:
+    """Costs from the varied cycles, and from those of verifying runs where there are some."""
+    looks = [look for each in evidence for look in each.looks]
+    return fit([*looks, *trials], bench.question.longest, n_draws=N_DRAWS, seed=bench.question.seed)
+
+
+def predict_all(bench: Bench, evidence: Sequence[Evidence], costs: Costs) -> list[Prediction]:
+    """Every gamma of the draft model, if there is one, and of n-gram lookup."""
+    question = bench.question
+    gammas = range(1, question.longest + 1)
+    arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
+    if bench.pair_draft != NO_DRAFT:
+        arms.append(model_arm(bench.pair_draft, evidence, gammas))
+    noise = run_noise(list(evidence))
+    outlooks = [
+        predict(arm, gamma, costs, keeps_snapshots=keeps_snapshots(evidence), run_noise=noise, seed=question.seed)
+        for arm in arms
+        for gamma in gammas
+    ]
+    return with_chances(outlooks, question.seed)
+
+
+def model_arm(drafter: str, evidence: Sequence[Evidence], gammas: Sequence[int]) -> Arm:
+    """The draft model's cycles at each gamma, from its trace."""
+    lengths = []
+    for each in evidence:
+        assert each.traced is not None
+        right = [guess == token for guess, token in zip(each.traced.guesses, each.text, strict=True)]
+        lengths.append(run_lengths(right))
+    return Arm(
+        drafter=drafter,
+        played={gamma: [replay(each, gamma) for each in lengths] for gamma in gammas},
+        draft_rollback=evidence[0].looks[0][0].draft_rollback,
+        own_time={gamma: [0.0] * len(lengths) for gamma in gammas},
+    )
+
+
+def ngram_arm(evidence: Sequence[Evidence], gammas: Sequence[int], clock: Clock) -> Arm:
+    """Lookup's cycles at each gamma, by looking up, and the time that takes."""
+    played, own_time = {}, {}
+    for gamma in gammas:
+        found = [
+            replay_ngram(each.traced.prompt, each.text, gamma, clock)
+            for each in evidence
+            if each.traced is not None
+        ]
+        played[gamma] = [cycles for cycles, _ in found]
+        own_time[gamma] = [spent / each.unit_ns for (_, spent), each in zip(found, evidence, strict=True)]
+    return Arm(drafter=NGRAM, played=played, draft_rollback="none", own_time=own_time)
+
+
+def keeps_snapshots(evidence: Sequence[Evidence]) -> bool:
+    """Whether the target's context keeps recurrent snapshots when it speculates."""
+    return any(each.keeps_snapshots for each in evidence)
