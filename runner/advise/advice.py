@@ -34,6 +34,11 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.verified is None else self.predicted.speedup.holds(self.verified.speedup)
 
     @property
+    def is_usable(self) -> bool:
+        """Whether nothing speaks against it: it was not given up on the way, and its text is the baseline's."""
+        return self.verified is None or (self.verified.finalist and not self.verified.broken_texts)
+
+    @property
     def expected(self) -> Interval:
         """S as measured where pairs allow an interval, else as predicted."""
         measured = self.verified.interval if self.verified is not None else None
@@ -98,16 +103,17 @@ def advise(question: Question, open_pair: OpenPair, budget: Budget, tell: Tell) 
 def decide(question: Question, found: Sequence[Findings], missing: Sequence[str], budget: Budget) -> Advice:
     """Weigh what was found."""
     compared = [each for findings in found for each in compare(findings)]
-    usable = [each for each in compared if each.verified is None or not each.verified.broken_texts]
     busy = [each for each in compared if not each.predicted.is_idle]
-    best = max([each for each in busy if each in usable] or busy or compared, key=best_guess)
+    usable = [each for each in busy if each.is_usable]
+    sure = [each for each in usable if each.verified is not None and pays(each.expected)]
+    best = max(sure or usable or busy or compared, key=best_guess)
     models = [each for each in busy if is_model(each.predicted.drafter)]
     explained = best if pays(best.expected) else max(models or [best], key=best_guess)
     home = next(each for each in found if explained.predicted in each.predictions)
     rivals = [each for each in home.predictions if each.drafter == explained.predicted.drafter]
     return Advice(
         target=question.target,
-        use=best in usable and best.verified is not None and pays(best.expected),
+        use=best in sure,
         best=best,
         explained=explained,
         t1_ms=home.t1_ms,

@@ -40,6 +40,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """None: too few pairs."""
     n_pairs: int
     ms_per_token: float
+    finalist: bool
+    """Whether it was in the last comparison: the others were given up before, as not the best."""
     broken_texts: int
     """Runs whose text differs from the baseline's by more than rounding."""
 
@@ -90,6 +92,7 @@ class Trials:
         self._bench = bench
         self._prompts = prompts
         self._found: dict[Candidate, _Pairs] = {}
+        self._finalists: tuple[Candidate, ...] = ()
         self._order = random.Random(bench.question.seed)  # noqa: S311 - an experiment to be repeated, not a secret
 
     def run_block(self, number: int, chosen: Sequence[Candidate], share: Budget) -> None:
@@ -102,6 +105,7 @@ class Trials:
             if not fitting:
                 return
             self._compare(number, prompt, fitting)
+            self._finalists = tuple(fitting)
 
     def _compare(self, number: int, prompt: Prompt, chosen: Sequence[Candidate]) -> None:
         """The baseline and every chosen configuration on one prompt, in random order."""
@@ -143,6 +147,7 @@ class Trials:
                 n_pairs=len(pairs.logs),
                 ms_per_token=float(np.mean(pairs.ms)),
                 broken_texts=pairs.broken,
+                finalist=(drafter, gamma) in self._finalists,
             )
             for (drafter, gamma), pairs in self._found.items()
             if pairs.logs

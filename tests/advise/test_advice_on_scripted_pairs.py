@@ -1,12 +1,16 @@
 """Advice on pairs whose truth is known, told word by word, and never beyond its budget."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from runner.advise.advice import Advice, advise
+from runner.advise.advice import Advice, advise, decide
 from runner.advise.budget import Budget
+from runner.advise.investigate import investigate
 from runner.advise.memory import within_memory
+from runner.advise.predict import Interval
 from runner.advise.question import planned_run
 from runner.advise.render import as_text
 from runner.advise.verify import FIELDS
@@ -161,11 +165,12 @@ def test_the_baseline_runs_beside_the_candidates_in_changing_order():
 
 def test_later_blocks_run_fewer_candidates_all_from_the_blocks_before():
     world = World()
-    advised(world)
+    found = advised(world).compared
     runs = [run.cell for run in world.runs if run.cell.block >= 100 and run.cell.gamma]
     fields = [{cell.gamma for cell in runs if cell.block == 100 + block} for block in range(len(FIELDS))]
     assert [len(field) for field in fields] == list(FIELDS)
     assert fields[0] > fields[1] > fields[2]
+    assert {each.predicted.gamma for each in found if each.verified and each.verified.finalist} == fields[2]
 
 
 def test_where_nothing_can_pay_a_single_candidate_is_run():
@@ -182,6 +187,27 @@ def test_a_gamma_that_runs_slower_than_predicted_is_not_advised():
     assert tried[expected].agrees is False
     assert tried[expected].concluded.speedup.point < 0.9 * tried[expected].predicted.speedup.point
     assert found.best.predicted.gamma != expected
+
+
+def test_one_that_was_given_up_on_the_way_is_not_advised_though_its_few_runs_were_the_fastest():
+    best = advised(World()).best
+    given_up = msgspec.structs.replace(best.verified, finalist=False)
+    assert best.is_usable
+    assert not msgspec.structs.replace(best, verified=given_up).is_usable
+
+
+def test_a_verified_gain_goes_before_a_greater_one_that_was_only_predicted():
+    world = World()
+    asked = question(drafts=("small", "late"))
+    budget = Budget(600, clock=world.seconds)
+    found = [
+        investigate(asked, draft, world.open, budget=budget, share=budget, tell=lambda line: None)
+        for draft in asked.drafts
+    ]
+    great = Interval(point=9.0, low=8.0, high=10.0)
+    faster = [msgspec.structs.replace(each, speedup=great) for each in found[1].concluded]
+    advice = decide(asked, [found[0], replace(found[1], verified=[], concluded=faster)], [], budget)
+    assert (advice.use, advice.best.predicted.drafter) == (True, "small")
 
 
 @pytest.mark.parametrize(

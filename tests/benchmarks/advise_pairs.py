@@ -39,8 +39,8 @@ LONGEST = 32
 PROMPTS = ("short", "code", "natural-32", "natural-64")
 N_PREDICT = 64
 LEAST_BLOCKS, MOST_BLOCKS = 6, 12
-N_RIVALS, RESOLUTION = 5, 0.015
-"""A sweep tells a difference of 3 % when the standard error of it is no more than half of that."""
+CLOSE, RESOLUTION = 0.05, 0.01
+"""A sweep tells gammas apart by 3 % when the standard error of what lies between them is a third of that."""
 SETTINGS = Settings(
     n_ctx_tokens=768, n_batch_tokens=128, n_ubatch_tokens=128, n_threads=1, n_gpu_layers=0,
     flash_attention="auto", kv_type="f16", seed=1,
@@ -117,15 +117,17 @@ class Swept(NamedTuple):
 
     def error_of(self, gamma: int, other: int) -> float:
         """Standard error of ln of S at one gamma over S at another (0: left off), from blocks."""
-        ours, theirs = (self.logs[each].mean(axis=1) if each else 0.0 for each in (gamma, other))
-        differences = ours - theirs
-        return float(np.std(differences, ddof=1) / math.sqrt(len(differences))) if gamma != other else 0.0
+        left_off = np.zeros_like(self.logs[1])
+        apart = (self.logs.get(gamma, left_off) - self.logs.get(other, left_off)).mean(axis=1)
+        return float(np.std(apart, ddof=1) / math.sqrt(len(apart)))
 
     @property
     def resolution(self) -> float:
-        """The largest standard error between the best gamma and each of the next best."""
-        ranked = sorted(self.logs, key=lambda gamma: -float(self.logs[gamma].mean()))
-        return max(self.error_of(each, ranked[0]) for each in ranked[1:N_RIVALS])
+        """The largest standard error between the best gamma (0: left off) and others that come close to it."""
+        curve = self.curve()
+        best = max(curve, key=curve.__getitem__)
+        rivals = [gamma for gamma, speedup in curve.items() if speedup > (1 - CLOSE) * curve[best]]
+        return max(self.error_of(best, rival) for rival in rivals)
 
 
 def swept_block(session: ProcessSession, block: int, order: random.Random) -> dict[int, list[float]]:
