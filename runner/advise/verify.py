@@ -1,7 +1,7 @@
 """Real runs of the best candidates against the baseline: paired, interleaved in random order, texts compared.
 
 The number of blocks and how many candidates run in each are fixed beforehand; who they are is decided by all that
-is known before each block, the earlier block's own cycles included.
+is known before each block, the earlier block's own cycles included. Where nothing may pay, one block is enough.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def shortlist(predictions: Sequence[Prediction], most: int) -> list[Candidate]:
     if not by_speedup:
         return []
     first = by_speedup[0]
-    if first.speedup.point <= _HOPELESS:
+    if not may_pay(predictions):
         return [first.candidate]
     likely = sorted(by_speedup[1:], key=lambda each: -each.chance)
     chosen = [first, *(each for each in likely[: most - 1] if each.chance >= _SLIM)]
@@ -65,6 +65,11 @@ def shortlist(predictions: Sequence[Prediction], most: int) -> list[Candidate]:
         if best.speedup.point > 1 and all(each.drafter != drafter for each in chosen):
             chosen.append(best)
     return [each.candidate for each in chosen]
+
+
+def may_pay(predictions: Sequence[Prediction]) -> bool:
+    """Whether the best is not so far from paying that one block on it settles the matter."""
+    return any(each.speedup.point > _HOPELESS for each in predictions if not each.is_idle)
 
 
 class _Pairs:

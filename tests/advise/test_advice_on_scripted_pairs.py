@@ -173,10 +173,11 @@ def test_later_blocks_run_fewer_candidates_all_from_the_blocks_before():
     assert {each.predicted.gamma for each in found if each.verified and each.verified.finalist} == fields[2]
 
 
-def test_where_nothing_can_pay_a_single_candidate_is_run():
+def test_where_nothing_can_pay_a_single_candidate_is_run_in_a_single_block():
     world = World(draft_ms=20.0)
     advised(world)
-    assert {run.cell.gamma for run in world.runs if run.cell.block >= 100} == {0, 1}
+    verified = [run.cell for run in world.runs if run.cell.block >= 100]
+    assert {(cell.gamma, cell.block) for cell in verified} == {(0, 100), (1, 100)}
 
 
 def test_a_gamma_that_runs_slower_than_predicted_is_not_advised():
