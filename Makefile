@@ -14,6 +14,7 @@ test: check
 
 check: venv
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 venv: $(STAMP)

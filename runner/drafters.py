@@ -113,9 +113,7 @@ class SweepDrafter:
     does not pay. Longer ones would take too many tokens.
     """
 
-    def __init__(
-        self, truth: Sequence[int], longest: int, seed: int, retell: Retell | None = None
-    ) -> None:
+    def __init__(self, truth: Sequence[int], longest: int, seed: int, retell: Retell | None = None) -> None:
         self._oracle = OracleDrafter(truth, 1.0, 1, seed, retell)
         lengths = shuffled_lengths(longest, seed)
         self._lengths = (each for each in lengths for _ in range(2 if each <= TWICE_UP_TO else 1))

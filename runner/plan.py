@@ -156,4 +156,3 @@ def _planned(
         prompt_tokens_wanted=step.prompt.wanted_tokens,
         time_limit_s=time_limit_s(step, target, draft),
     )
-

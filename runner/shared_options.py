@@ -9,9 +9,7 @@ import click
 from runner.errors import UsageError
 
 
-def parse_roles(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> dict[str, Path]:
+def parse_roles(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
     """`ROLE=PATH` words as a mapping. Raises UsageError for a word of another form."""
     roles = {}
     for value in values:

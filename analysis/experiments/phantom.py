@@ -47,9 +47,7 @@ def _rows(study: Study, marked: pd.DataFrame, honest: pd.DataFrame) -> Iterator[
     key = ["target", "pair_draft", "gamma"]
     for _, group in marked.groupby(key, sort=True):
         target, draft, gamma = group[key].iloc[0]
-        same = honest[
-            (honest["target"] == target) & (honest["pair_draft"] == draft) & (honest["gamma"] == gamma)
-        ]
+        same = honest[(honest["target"] == target) & (honest["pair_draft"] == draft) & (honest["gamma"] == gamma)]
         counts = _counts(group)
         tokens = float(group["n_tokens"].sum())
         yield {

@@ -38,9 +38,7 @@ class DeviceChoice:
         llama_cpp.llama_sampler_chain_add(self._chain, llama_cpp.llama_sampler_init_top_k(_KEPT))
         if not llama_cpp.llama_set_sampler(handle, 0, self._chain):
             self.close()
-            raise EngineError(
-                f"llama.cpp cannot choose on this device: {_REMEDY}", log_tail=log_tail()
-            )
+            raise EngineError(f"llama.cpp cannot choose on this device: {_REMEDY}", log_tail=log_tail())
 
     def choose(self, n_rows: int) -> Choice:
         """Top token and top-1 minus top-2 logit of the last pass's `n_rows` outputs.

@@ -107,9 +107,7 @@ def _ask(order: Order) -> None:
         raise UsageError("nothing was downloaded; name the roles you want, or give files with --role ROLE=PATH")
 
 
-def _on_this_machine(
-    wanted: Iterable[str], models_dir: Path | None, given: Mapping[str, Path]
-) -> list[RoleFile]:
+def _on_this_machine(wanted: Iterable[str], models_dir: Path | None, given: Mapping[str, Path]) -> list[RoleFile]:
     found = find_files(wanted, places(models_dir))
     files = {role: RoleFile(role=role, path=one.path, place=one.place.label) for role, one in found.items()}
     by_hand = {role: RoleFile(role=role, path=path, place=GIVEN) for role, path in given.items()}

@@ -98,10 +98,7 @@ def report_pairs(files: Iterable[RoleFile], reports: Iterable[RoleReport]) -> li
     paths = {file.role: file.path for file in files if file.role in hashes}
     drafts = [role for role in paths if role.startswith("draft-")]
     return [
-        _report_pair(target, draft, paths, hashes)
-        for target in paths
-        if target not in drafts
-        for draft in drafts
+        _report_pair(target, draft, paths, hashes) for target in paths if target not in drafts for draft in drafts
     ]
 
 

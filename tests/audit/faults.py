@@ -309,6 +309,7 @@ FAULTS = (
     Fault("faster than the memory", "bandwidth", lambda records: records, manifest=smaller_peak),
 )  # fmt: skip
 
+
 def spoiled(fault: Fault) -> tuple[Manifest, Records]:
     """Manifest and records of the spoiled study."""
     return fault.manifest(manifest_of(fault.config)), fault.spoil(simulate(fault.config))

@@ -155,9 +155,7 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compare(
-    name: str, folder: Path, command: tuple[str, ...], n_advices: int
-) -> Iterator[dict[str, object]]:
+def compare(name: str, folder: Path, command: tuple[str, ...], n_advices: int) -> Iterator[dict[str, object]]:
     """One sweep of a pair, with advices of other seeds between its first blocks: both see the same machine.
 
     The sweep goes on until it can tell its best gammas apart.
@@ -190,9 +188,7 @@ def question_of(seed: int) -> Question:
 def timed_advice(executor: ProcessExecutor, seed: int) -> tuple[Advice, float]:
     """An advice and the CPU seconds that it took."""
     started = cpu_s()
-    advice = advise(
-        question_of(seed), lambda pair, _limit: executor.open(pair), Budget(120), lambda _line: None
-    )
+    advice = advise(question_of(seed), lambda pair, _limit: executor.open(pair), Budget(120), lambda _line: None)
     return advice, cpu_s() - started
 
 

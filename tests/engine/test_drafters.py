@@ -27,9 +27,7 @@ prompts = st.lists(st.integers(0, VOCABULARY - 1), min_size=1, max_size=6)
 
 
 def generated(drafter, salt, prompt, gamma, n_predict):
-    return generate(
-        HashTarget(salt), drafter, prompt, gamma=gamma, n_predict=n_predict, clock=ticking_clock()
-    )
+    return generate(HashTarget(salt), drafter, prompt, gamma=gamma, n_predict=n_predict, clock=ticking_clock())
 
 
 @given(st.integers(), prompts, st.integers(1, 8), st.integers(1, 40), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
@@ -140,9 +138,7 @@ def test_of_varied_lengths_only_the_first_tokens_are_right_so_that_there_are_man
 @given(st.integers(0, 99), st.integers(1, 20), st.integers(4, 12))
 def test_short_runs_of_successive_turns_visit_all_lengths_about_equally_often(seed, n_visits, n_turns):
     visited = Counter(
-        length
-        for turn in range(n_turns)
-        for length in itertools.islice(spread_lengths(32, seed, turn), n_visits)
+        length for turn in range(n_turns) for length in itertools.islice(spread_lengths(32, seed, turn), n_visits)
     )
     assert max(visited.values()) - min(visited[length] for length in range(33)) <= 3
 

@@ -76,9 +76,7 @@ def test_trim_is_refused_by_recurrent_state(tiny, settings):
         (1e-5, 1e-3, 5e-3, False),
     ],
 )
-def test_a_proof_holds_when_its_error_is_like_rounding_and_unlike_a_wrong_state(
-    rolled_back, noise, wrong, holds
-):
+def test_a_proof_holds_when_its_error_is_like_rounding_and_unlike_a_wrong_state(rolled_back, noise, wrong, holds):
     assert RollbackProof(rolled_back=rolled_back, noise=noise, wrong_state=wrong).holds is holds
 
 

@@ -154,7 +154,7 @@ def test_nonsense_is_named_as_such(answer):
 
 
 def test_an_answer_to_another_question_is_refused():
-    worker = WorkerProcess(scripted("print('{\"type\":\"Loaded\"}', flush=True); time.sleep(60)"))
+    worker = WorkerProcess(scripted('print(\'{"type":"Loaded"}\', flush=True); time.sleep(60)'))
     with pytest.raises(WorkerError, match="answered Loaded, not Described"):
         worker.ask(Describe(), Described, limit_s=30)
     worker.close()
@@ -164,9 +164,7 @@ def test_asking_a_dead_worker_says_that_it_died(settings):
     worker = WorkerProcess((sys.executable, "-c", "import sys; sys.exit(3)"))
     worker._process.wait()
     with pytest.raises(WorkerError, match=r"died \(exit status 3\)"):
-        worker.ask(
-            Load(pair=PAIR, target_path="a", draft_path=None, settings=settings), Loaded, limit_s=30
-        )
+        worker.ask(Load(pair=PAIR, target_path="a", draft_path=None, settings=settings), Loaded, limit_s=30)
     worker.close()
 
 
@@ -187,9 +185,7 @@ def test_what_llama_cpp_or_a_library_prints_does_not_spoil_the_answers(settings,
 def test_a_loaded_pair_says_where_its_layers_are_and_which_forced_rollback_failed(paths, settings, planned):
     pair = Pair(target="target", draft="draft", gammas=(0,), forced=((4, "checkpoint"), (4, "trim")))
     worker = Worker()
-    load = Load(
-        pair=pair, target_path=str(paths["target"]), draft_path=str(paths["draft"]), settings=settings
-    )
+    load = Load(pair=pair, target_path=str(paths["target"]), draft_path=str(paths["draft"]), settings=settings)
     loaded = worker.answer(load)
     assert isinstance(loaded, Loaded)
     assert [each.file for each in loaded.placed] == [paths[role].name for role in ("target", "draft")]

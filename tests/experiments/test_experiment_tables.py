@@ -253,9 +253,7 @@ def oracle_records(sweep_records):
     records = list(sweep_records)
     for block in range(2):
         base = cell("oracle", "none", 0, block=block)
-        records.append(
-            scripted_run(base, lambda truth: OracleDrafter(truth, 0.0, VOCABULARY, 1), len(records))
-        )
+        records.append(scripted_run(base, lambda truth: OracleDrafter(truth, 0.0, VOCABULARY, 1), len(records)))
         for (name, chance), gamma in itertools.product((("0.00", 0.0), ("0.50", 0.5), ("1.00", 1.0)), (4, 8)):
             one = cell("oracle", f"oracle-{name}", gamma, block=block)
             seed = 100 * block + gamma

@@ -28,9 +28,7 @@ def test_at_least_57_of_60_cells_lie_within_their_95_percent_interval(study_seed
         if cell.gamma == 0 or spec is None or spec.kind != "oracle":
             continue
         oracle = OracleDrafter(truth, spec.probability, VOCABULARY, chance_seed(study_seed, cell))
-        run = generate(
-            HashTarget(1), oracle, PROMPT, gamma=cell.gamma, n_predict=n_tokens, clock=ticking_clock()
-        )
+        run = generate(HashTarget(1), oracle, PROMPT, gamma=cell.gamma, n_predict=n_tokens, clock=ticking_clock())
         n_cycles[cell.target, cell.draft, cell.gamma, spec.probability].append(len(run.cycles.drafted))
     inside = [
         expected_tau(probability, gamma, n_tokens, len(found)).holds(len(found) * n_tokens / sum(found))

@@ -75,9 +75,7 @@ def test_within_a_pair_a_block_ends_before_the_next_begins() -> None:
 
 def test_blocks_visit_prompts_in_different_orders() -> None:
     of_pair = [step for step in PUBLISHED if step.loads == ("moe-q4", "draft-0.8b")]
-    orders = {
-        block: tuple(key[3] for key, _ in comparisons_of(of_pair) if key[4] == block) for block in range(3)
-    }
+    orders = {block: tuple(key[3] for key, _ in comparisons_of(of_pair) if key[4] == block) for block in range(3)}
     assert len(set(orders.values())) == 3
     assert {tuple(sorted(order)) for order in orders.values()} == {tuple(sorted(orders[0]))}
 

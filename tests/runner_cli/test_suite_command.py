@@ -143,9 +143,7 @@ def test_by_default_all_fast_cores_but_one_of_those_this_process_may_use(run: Ru
     assert [settings.n_threads for settings in world.settings] == [1, max(1, usable - 1)]
 
 
-def test_the_same_command_in_the_same_folder_runs_what_is_missing(
-    run: Run, world: World, tmp_path: Path
-) -> None:
+def test_the_same_command_in_the_same_folder_runs_what_is_missing(run: Run, world: World, tmp_path: Path) -> None:
     def stop_at_four(planned: PlannedRun) -> None:
         if planned.order == 4:
             raise KeyboardInterrupt

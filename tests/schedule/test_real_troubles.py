@@ -106,9 +106,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Ended:
 
 def test_exactly_the_troubled_runs_failed_and_all_others_are_ok_in_the_order_of_the_plan(ended: Ended) -> None:
     n_runs = len(PLAN.runs)
-    assert ended.outcome == Outcome(
-        ok=n_runs - len(TROUBLED), failed=len(TROUBLED), undone=0, interrupted=False
-    )
+    assert ended.outcome == Outcome(ok=n_runs - len(TROUBLED), failed=len(TROUBLED), undone=0, interrupted=False)
     expected = [
         (run.order, attempt, "failed" if run.order in TROUBLED else "ok")
         for run in PLAN.runs

@@ -139,8 +139,8 @@ def test_a_first_pair_that_always_dies_while_loading_fails_its_runs_only(tmp_pat
 
 def test_a_pair_that_cannot_be_loaded_again_fails_the_rest_of_its_runs(tmp_path: Path) -> None:
     executor = FakeExecutor()
-    executor.before_run = lambda planned: planned.order == 4 and executor.refuses(
-        "moe-q4", WorkerError("no memory"), WorkerError("no memory")
+    executor.before_run = lambda planned: (
+        planned.order == 4 and executor.refuses("moe-q4", WorkerError("no memory"), WorkerError("no memory"))
     )
     executor.fails(4, WorkerError("died"))
     outcome = run_study(tmp_path, executor)

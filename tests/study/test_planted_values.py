@@ -52,9 +52,7 @@ def studied(wiring: Wiring, *arguments: str) -> Path:
 def all_text(folder: Path) -> str:
     """Every file of a folder, and what its page carries packed."""
     texts = [file.read_text(encoding="utf-8") for file in folder.iterdir()]
-    packed = [
-        unpacked(text) for whole in texts for text in re.findall(r"[A-Za-z0-9+/]{200,}={0,2}", whole)
-    ]
+    packed = [unpacked(text) for whole in texts for text in re.findall(r"[A-Za-z0-9+/]{200,}={0,2}", whole)]
     return "\n".join([*texts, *packed])
 
 
