@@ -10,14 +10,11 @@ import msgspec
 from runner.advise.breakeven import BreakEven, Remedy, at_break_even, remedies
 from runner.advise.budget import Budget
 from runner.advise.investigate import Findings, OpenPair, Tell, investigate
-from runner.advise.predict import Interval, Prediction
+from runner.advise.predict import WORTHWHILE, Interval, Prediction
 from runner.advise.question import Question, is_model
 from runner.advise.verify import Verification
 from runner.errors import StudyError, UsageError
 from runner.record import NO_DRAFT
-
-WORTHWHILE = 1.03
-"""A smaller gain is not worth a second model's memory, and no larger than advice may miss."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from runner.advise.forecast import costs_of, keeps_snapshots, predict_all
 from runner.advise.measure import Bench, gather
 from runner.advise.predict import Prediction
 from runner.advise.question import AdviceSession, Question
-from runner.advise.verify import FIELDS, Trials, Verification, may_pay, shortlist
+from runner.advise.verify import FIELDS, Trials, Verification, shortlist
 from runner.errors import WorkerError
 from runner.executor import Pair
 from runner.record import NO_DRAFT
@@ -83,7 +83,7 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
         trials.run_block(block, chosen, share)
         concluded = predict_all(bench, evidence, costs_of(bench, evidence, trials.looks))
         field = [each for each in concluded if each.candidate in chosen]
-        if not may_pay(field):
+        if not any(each.may_pay for each in field):
             break
     t1_ns = float(np.exp(np.mean([np.log(each.unit_ns) for each in evidence])))
     return Findings(

@@ -19,6 +19,8 @@ from runner.advise.replay import Played
 from runner.record import Strategy
 
 LEVEL = 0.95
+WORTHWHILE = 1.03
+"""A smaller gain is not worth a second model's memory, and no larger than advice may miss."""
 MODEL_ERROR = 0.02
 """Relative error that the form of the costs makes: the one part of the interval that is assumed, not measured."""
 
@@ -61,6 +63,11 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     def candidate(self) -> Candidate:
         """Which configuration this is about."""
         return self.drafter, self.gamma
+
+    @property
+    def may_pay(self) -> bool:
+        """Whether a worthwhile gain is within the interval."""
+        return self.speedup.high >= WORTHWHILE and not self.is_idle
 
     @property
     def is_idle(self) -> bool:

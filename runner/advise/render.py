@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from runner.advise.advice import WORTHWHILE, Advice, Compared
+from runner.advise.advice import Advice, Compared
 from runner.advise.breakeven import Remedy
-from runner.advise.predict import Interval
+from runner.advise.predict import WORTHWHILE, Interval
 from runner.advise.question import is_model
 from runner.units import scaled
 

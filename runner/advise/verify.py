@@ -25,7 +25,6 @@ FIELDS = (4, 3, 2)
 """How many configurations run in each block over all prompts."""
 _SLIM = 0.05
 """With a smaller chance of being the best, a configuration is not worth a run."""
-_HOPELESS = 0.9
 MIN_PAIRS = 3
 """Fewer pairs than this give no interval worth the name."""
 
@@ -47,29 +46,22 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shortlist(predictions: Sequence[Prediction], most: int) -> list[Candidate]:
-    """Whom to run: `most` that may be the best of all, and each other drafter's best if that may pay; best first.
+    """Whom to run: the best, more that may pay and be the best of all, up to `most`, and other drafters' best.
 
-    Only the best where even that is far from paying; nobody, where nobody found anything to draft.
+    Another drafter's best only where a gain is expected of it. Nobody, where nobody found anything to draft.
     """
     busy = [each for each in predictions if not each.is_idle]
     by_speedup = sorted(busy, key=lambda each: (-each.speedup.point, each.gamma))
     if not by_speedup:
         return []
     first = by_speedup[0]
-    if not may_pay(predictions):
-        return [first.candidate]
-    likely = sorted(by_speedup[1:], key=lambda each: -each.chance)
+    likely = sorted((each for each in by_speedup[1:] if each.may_pay), key=lambda each: -each.chance)
     chosen = [first, *(each for each in likely[: most - 1] if each.chance >= _SLIM)]
     for drafter in dict.fromkeys(each.drafter for each in by_speedup):
         best = next(each for each in by_speedup if each.drafter == drafter)
-        if best.speedup.point > 1 and all(each.drafter != drafter for each in chosen):
+        if best.speedup.point > 1 and best.may_pay and all(each.drafter != drafter for each in chosen):
             chosen.append(best)
     return [each.candidate for each in chosen]
-
-
-def may_pay(predictions: Sequence[Prediction]) -> bool:
-    """Whether the best is not so far from paying that one block on it settles the matter."""
-    return any(each.speedup.point > _HOPELESS for each in predictions if not each.is_idle)
 
 
 class _Pairs:

@@ -47,9 +47,10 @@ def test_one_that_is_hardly_the_best_is_not_verified():
     assert shortlist(found, 4) == [("small", 4)]
 
 
-def test_where_the_best_is_far_from_paying_no_other_is_verified():
-    found = [prediction("small", 1, 0.5, chance=0.5), prediction("small", 2, 0.49, chance=0.5)]
-    assert shortlist(found, 4) == [("small", 1)]
+@pytest.mark.parametrize(("speedup", "verified"), [(1.02, [1, 2]), (1.0, [1]), (0.5, [1])])
+def test_beside_the_best_only_what_may_bring_a_worthwhile_gain_is_verified(speedup, verified):
+    found = [prediction("small", 1, speedup, chance=0.5), prediction("small", 2, speedup - 0.001, chance=0.5)]
+    assert shortlist(found, 4) == [("small", gamma) for gamma in verified]
 
 
 def test_another_drafter_is_verified_when_it_may_pay():
