@@ -35,6 +35,8 @@ _DRAFT_COSTS = 3
 _ROLLBACK_COSTS = 3
 _ROUNDS = 10
 _LEVELLING_ROUNDS = 4
+_SETTLED = 0.002
+"""A round that changes no cost by more than this, in units of the dearest, is the last."""
 _EXACT = 0.01
 """A relative deviation below this weighs no more than this one: weights stay finite."""
 
@@ -118,12 +120,20 @@ def fit(looks: Sequence[Sequence[Sample]], longest: int, *, n_draws: int, seed: 
     """
     rng = np.random.default_rng(seed)
     levels, every = _levelled([[_parts(sample, longest) for sample in look] for look in looks])
+    column = _fitted([parts for look in every for parts in look], longest, np.zeros(_ends(longest)[-1] + 1))
     draws = []
     for _ in range(n_draws):
         picks = rng.integers(len(every), size=len(every))
         drawn = [_resampled(parts, rng) for place in picks for parts in every[place]]
-        draws.append(_fitted(drawn, longest) * _per_cost(np.exp(np.log(levels[picks]).mean(axis=0)), longest))
-    return Costs(longest, _fitted([parts for look in every for parts in look], longest), np.array(draws))
+        level = np.exp(np.log(levels[picks]).mean(axis=0))
+        draws.append(_fitted(drawn, longest, column) * _per_cost(level, longest))
+    return Costs(longest, column, np.array(draws))
+
+
+def _ends(longest: int) -> list[int]:
+    """Where the costs of the target, of the draft and of rollback end; the loop's follows."""
+    n_target = longest + 1 + _PASS_EXTRAS
+    return [n_target, n_target + _DRAFT_COSTS, n_target + _DRAFT_COSTS + _ROLLBACK_COSTS]
 
 
 class _Part(NamedTuple):
@@ -179,9 +189,10 @@ def _at_level(parts: _Parts, level: FloatArray) -> _Parts:
 def _levels(looks: Sequence[Sequence[_Part]]) -> FloatArray:
     """Of one kind of work, shape (n_looks,): fitted in turn with the costs, which all looks share."""
     levels = np.ones(len(looks))
+    column = np.zeros(looks[0][0].rows.shape[1])
     for _ in range(_LEVELLING_ROUNDS):
         column = _least_absolute(
-            [_divided(part, level) for look, level in zip(looks, levels, strict=True) for part in look]
+            [_divided(part, level) for look, level in zip(looks, levels, strict=True) for part in look], column
         )
         for place, look in enumerate(looks):
             told = np.concatenate([part.rows @ column for part in look])
@@ -211,14 +222,15 @@ def _resampled(parts: _Parts, rng: np.random.Generator) -> _Parts:
     return _Parts(target, draft, rollback, parts.loop)
 
 
-def _fitted(samples: Sequence[_Parts], longest: int) -> FloatArray:
-    """The column of costs that explains all samples together."""
-    rollback = _least_absolute([each.rollback for each in samples])
+def _fitted(samples: Sequence[_Parts], longest: int, start: FloatArray) -> FloatArray:
+    """The column of costs that explains all samples together, sought from `start`."""
+    target_start, draft_start, rollback_start, _ = np.split(start, _ends(longest))
+    rollback = _least_absolute([each.rollback for each in samples], rollback_start)
     loop = float(np.median([each.loop for each in samples]))
     n_cycles = sum(len(each.target.took) for each in samples)
     unit = _unit_pass(longest, n_cycles, 1 - rollback[0] - loop)
-    target = _least_absolute([*(each.target for each in samples), unit])
-    draft = _least_absolute([each.draft for each in samples])
+    target = _least_absolute([*(each.target for each in samples), unit], target_start)
+    draft = _least_absolute([each.draft for each in samples], draft_start)
     return np.concatenate([_with_gaps_filled(target, longest), draft, rollback, [loop]])
 
 
@@ -258,7 +270,7 @@ def _rollback_rows(played: Played) -> FloatArray:
     return np.stack([np.ones(len(drafted)), rejects, np.where(rejects, accepted + 1, 0)], axis=1).astype(float)
 
 
-def _least_absolute(parts: Sequence[_Part]) -> FloatArray:
+def _least_absolute(parts: Sequence[_Part], start: FloatArray) -> FloatArray:
     """Non-negative costs with the least sum of relative absolute deviations, by reweighted least squares."""
     rows = np.concatenate([part.rows for part in parts])
     took = np.concatenate([part.took for part in parts])
@@ -267,12 +279,13 @@ def _least_absolute(parts: Sequence[_Part]) -> FloatArray:
     if not len(rows):
         return np.zeros(rows.shape[1])
     scale = np.maximum(took, np.median(took) / 10)
-    weights = 1 / scale
-    found = np.zeros(rows.shape[1])
+    found = start
     for _ in range(_ROUNDS):
-        found = nnls(rows * weights[:, None], took * weights)[0]
         deviation = np.abs(rows @ found - took) / scale
         weights = 1 / (scale * np.sqrt(np.maximum(deviation, _EXACT)))
+        before, found = found, nnls(rows * weights[:, None], took * weights)[0]
+        if np.abs(found - before).max() <= _SETTLED * found.max():
+            break
     return found
 
 

@@ -21,20 +21,24 @@ def costs_of(bench: Bench, evidence: Sequence[Evidence], trials: Sequence[Sequen
     return fit([*looks, *trials], bench.question.longest, n_draws=N_DRAWS, seed=bench.question.seed)
 
 
-def predict_all(bench: Bench, evidence: Sequence[Evidence], costs: Costs) -> list[Prediction]:
-    """Every gamma of the draft model, if there is one, and of n-gram lookup."""
-    question = bench.question
-    gammas = range(1, question.longest + 1)
+def arms_of(bench: Bench, evidence: Sequence[Evidence]) -> list[Arm]:
+    """N-gram lookup, and the draft model if there is one, replayed at every gamma."""
+    gammas = range(1, bench.question.longest + 1)
     arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
     if bench.pair_draft != NO_DRAFT:
         arms.append(model_arm(bench.pair_draft, evidence, gammas))
+    return arms
+
+
+def predict_all(arms: Sequence[Arm], evidence: Sequence[Evidence], costs: Costs, seed: int) -> list[Prediction]:
+    """Every gamma of every arm."""
     noise = run_noise(list(evidence))
     outlooks = [
-        predict(arm, gamma, costs, keeps_snapshots=keeps_snapshots(evidence), run_noise=noise, seed=question.seed)
+        predict(arm, gamma, costs, keeps_snapshots=keeps_snapshots(evidence), run_noise=noise, seed=seed)
         for arm in arms
-        for gamma in gammas
+        for gamma in arm.played
     ]
-    return with_chances(outlooks, question.seed)
+    return with_chances(outlooks, seed)
 
 
 def model_arm(drafter: str, evidence: Sequence[Evidence], gammas: Sequence[int]) -> Arm:

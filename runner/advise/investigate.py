@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runner.advise.budget import Budget, Durations
-from runner.advise.forecast import costs_of, keeps_snapshots, predict_all
+from runner.advise.forecast import arms_of, costs_of, keeps_snapshots, predict_all
 from runner.advise.measure import Bench, gather
 from runner.advise.predict import Prediction
 from runner.advise.question import AdviceSession, Question
@@ -72,8 +72,8 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
     evidence, missing = gather(bench, share.share(_MEASURING_SHARE))
     if not evidence:
         return f"no time to measure {bench.pair_draft}"
-    costs = costs_of(bench, evidence)
-    predictions = concluded = predict_all(bench, evidence, costs)
+    costs, arms, seed = costs_of(bench, evidence), arms_of(bench, evidence), bench.question.seed
+    predictions = concluded = predict_all(arms, evidence, costs, seed)
     trials = Trials(bench, [each.prompt for each in evidence])
     field: Sequence[Prediction] = predictions
     for block, most in enumerate(FIELDS):
@@ -81,7 +81,7 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
         if chosen:
             tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
         trials.run_block(block, chosen, share)
-        concluded = predict_all(bench, evidence, costs_of(bench, evidence, trials.looks))
+        concluded = predict_all(arms, evidence, costs_of(bench, evidence, trials.looks), seed)
         field = [each for each in concluded if each.candidate in chosen]
         if not any(each.may_pay for each in field):
             break

@@ -24,8 +24,8 @@ from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
 
 MAX_ROUNDS = 2
-N_CYCLES = 16
-"""Of a run whose cycles show the costs; each number of tokens is verified about four times then."""
+N_CYCLES = 12
+"""Of a run whose cycles show the costs; each number of tokens is verified about three times then."""
 _BASELINE_TOKENS = 24
 """Enough to tell what the unit is now."""
 HALF_RIGHT = "oracle-0.50"

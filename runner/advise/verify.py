@@ -21,7 +21,7 @@ from runner.advise.predict import LEVEL, Candidate, Interval, Prediction
 from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
 
-FIELDS = (4, 3, 2)
+FIELDS = (3, 2, 2)
 """How many configurations run in each block over all prompts."""
 _SLIM = 0.05
 """With a smaller chance of being the best, a configuration is not worth a run."""

@@ -169,7 +169,7 @@ def test_later_blocks_run_fewer_candidates_all_from_the_blocks_before():
     runs = [run.cell for run in world.runs if run.cell.block >= 100 and run.cell.gamma]
     fields = [{cell.gamma for cell in runs if cell.block == 100 + block} for block in range(len(FIELDS))]
     assert [len(field) for field in fields] == list(FIELDS)
-    assert fields[0] > fields[1] > fields[2]
+    assert fields[0] > fields[1] >= fields[2]
     assert {each.predicted.gamma for each in found if each.verified and each.verified.finalist} == fields[2]
 
 

@@ -150,9 +150,9 @@ def swept_block(session: ProcessSession, block: int, order: random.Random) -> di
 
 
 def cpu_s() -> float:
-    """CPU seconds of all measuring processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """CPU seconds of this process and of all measuring processes that have ended."""
+    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def compare(name: str, folder: Path, command: tuple[str, ...], n_advices: int) -> Iterator[dict[str, object]]:
