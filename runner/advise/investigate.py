@@ -12,7 +12,7 @@ from runner.advise.forecast import arms_of, costs_of, keeps_snapshots, predict_a
 from runner.advise.measure import Bench, gather
 from runner.advise.predict import Prediction
 from runner.advise.question import AdviceSession, Question
-from runner.advise.verify import FIELDS, Trials, Verification, shortlist
+from runner.advise.verify import Trials, Verification, fields, shortlist
 from runner.errors import WorkerError
 from runner.executor import Pair
 from runner.record import NO_DRAFT
@@ -76,7 +76,7 @@ def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
     predictions = concluded = predict_all(arms, evidence, costs, seed)
     trials = Trials(bench, [each.prompt for each in evidence])
     field: Sequence[Prediction] = predictions
-    for block, most in enumerate(FIELDS):
+    for block, most in enumerate(fields(len(evidence))):
         chosen = shortlist(field, most)
         if chosen:
             tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))

@@ -21,7 +21,7 @@ from runner.advise.predict import LEVEL, Candidate, Interval, Prediction
 from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
 
-FIELDS = (3, 2, 2)
+_FIELDS = (3, 2)
 """How many configurations run in each block over all prompts."""
 _SLIM = 0.05
 """With a smaller chance of being the best, a configuration is not worth a run."""
@@ -43,6 +43,12 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was in the last comparison: the others were given up before, as not the best."""
     broken_texts: int
     """Runs whose text differs from the baseline's by more than rounding."""
+
+
+def fields(n_prompts: int) -> tuple[int, ...]:
+    """How many configurations run in each block; a single prompt needs a block more for its pairs."""
+    n_more = max(0, math.ceil(MIN_PAIRS / n_prompts) - len(_FIELDS))
+    return _FIELDS + _FIELDS[-1:] * n_more
 
 
 def shortlist(predictions: Sequence[Prediction], most: int) -> list[Candidate]:

@@ -13,10 +13,11 @@ from runner.advise.memory import within_memory
 from runner.advise.predict import Interval
 from runner.advise.question import planned_run
 from runner.advise.render import as_text
-from runner.advise.verify import FIELDS
+from runner.advise.verify import MIN_PAIRS, fields
 from runner.doctor.memory import Capacity
 from runner.errors import EngineError, RollbackError, UsageError, WorkerError
 from runner.executor import Pair
+from runner.prompts import Prompt
 from tests.advise.scripted_world import World, question
 from tests.engine.conftest import SETTINGS
 
@@ -167,10 +168,20 @@ def test_later_blocks_run_fewer_candidates_all_from_the_blocks_before():
     world = World()
     found = advised(world).compared
     runs = [run.cell for run in world.runs if run.cell.block >= 100 and run.cell.gamma]
-    fields = [{cell.gamma for cell in runs if cell.block == 100 + block} for block in range(len(FIELDS))]
-    assert [len(field) for field in fields] == list(FIELDS)
-    assert fields[0] > fields[1] >= fields[2]
-    assert {each.predicted.gamma for each in found if each.verified and each.verified.finalist} == fields[2]
+    first, last = ({cell.gamma for cell in runs if cell.block == block} for block in (100, 101))
+    assert (len(first), len(last)) == fields(len({cell.prompt for cell in runs}))
+    assert first > last
+    assert {each.predicted.gamma for each in found if each.verified and each.verified.finalist} == last
+
+
+@pytest.mark.parametrize("n_prompts", [1, 2, 3, 12])
+def test_however_few_prompts_there_are_the_advised_gain_has_an_interval_of_its_own(n_prompts):
+    """Few prompts run in more blocks: fewer pairs than `MIN_PAIRS` would give none."""
+    prompts = tuple(Prompt(id=f"tale-{place}", text="once", wanted_tokens=None) for place in range(n_prompts))
+    found = advised(World(), prompts=prompts)
+    assert found.best.verified is not None
+    assert found.best.verified.n_pairs == n_prompts * len(fields(n_prompts)) >= MIN_PAIRS
+    assert found.best.expected == found.best.verified.interval
 
 
 def test_where_nothing_can_pay_a_single_candidate_is_run_in_a_single_block():
