@@ -223,6 +223,7 @@ def _rising(notes: TpotNotebook) -> str:
     late = rises[0]
     return (
         f"Draft token {late + 1} adds {steps[late]:.2f} to the acceptance length, token {late} only "
-        f"{steps[late - 1]:.2f}. A token counts only where the one before it was accepted, so these lengths were "
-        "not measured on the same outputs, or carry more noise than their digits say."
+        f"{steps[late - 1]:.2f}. A token counts only where the one before it was accepted, so drafts cut "
+        "from the same cycles cannot give these lengths; each K had cycles of its own, and they differ by more "
+        "than the digits say."
     )

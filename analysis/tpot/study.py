@@ -6,19 +6,16 @@ splits: drafting slower than alone, and everything else (verifying γ + 1 tokens
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import numpy as np
-import pandas as pd
-
-from analysis.accounting import cells, pairs
-from analysis.load import Study
+from analysis.accounting import cells
+from analysis.configurations import Configuration as Averaged
+from analysis.configurations import configurations as by_draft_model
+from analysis.load import FloatArray, Study
 from analysis.stats import Estimate, quotient
 from analysis.tpot.model import Best, best_of, implied_draft_ms, sd_tpot_ms
 from runner.errors import DataError
-
-PAIR = ["suite", "target", "draft"]
 
 
 @dataclass(frozen=True)
@@ -82,19 +79,20 @@ class BestGamma:
 
 
 def configurations(study: Study) -> tuple[Configuration, ...]:
-    """A row for each suite, target, draft and γ that has runs whose output is right. DataError when none has."""
-    runs = pairs(study)
-    runs = runs[runs["verdict"] != "broken"]
-    if runs.empty:
-        raise DataError(f"{study.name}: no completed run with a draft and a baseline; nothing to compare")
+    """A row for each suite, target, draft model and γ whose runs can be averaged and drafted something.
+
+    Raises DataError when none has, or where runs differ in what an average would hide.
+    """
+    found = [one for one in by_draft_model(study) if one.column("drafted_tokens").any()]
+    if not found:
+        raise DataError(f"{study.name}: no completed run with a draft model and a baseline; nothing to compare")
     alone = _alone_ms(study)
-    groups = runs.groupby([*PAIR, "gamma"], sort=True)
-    return tuple(_configuration(key, group, alone) for key, group in groups)
+    return tuple(_configuration(one, alone) for one in found)
 
 
-def n_broken(study: Study) -> int:
-    """Speculative runs left out because their output is not the baseline's."""
-    return int((pairs(study)["verdict"] == "broken").sum())
+def n_left_out(study: Study) -> int:
+    """Speculative runs that no row averages: another output than the baseline's, or times that do not add up."""
+    return sum(one.n_broken for one in by_draft_model(study))
 
 
 def best_gammas(rows: tuple[Configuration, ...]) -> tuple[BestGamma, ...]:
@@ -129,27 +127,24 @@ def _alone_ms(study: Study) -> dict[str, float]:
     return {str(sha): float(ms) for sha, ms in plain.groupby("target_sha256")["ms_per_token"].mean().items()}
 
 
-def _configuration(key: Hashable, runs: pd.DataFrame, alone: dict[str, float]) -> Configuration:
-    assert isinstance(key, tuple)
-    suite, target, draft, gamma = key
-    prompts = runs["prompt"].tolist()
-    wall_ms, tokens = runs["decode_wall_ns"] / 1e6, runs["n_tokens"]
-    baseline_ms = runs["t1_ms"] * tokens
+def _configuration(one: Averaged, alone: dict[str, float]) -> Configuration:
+    wall_ms, tokens, n_cycles = one.column("decode_wall_ns") / 1e6, one.column("n_tokens"), one.column("n_cycles")
+    baseline_ms = one.column("t1_ms") * tokens
 
-    def per(total: pd.Series[float], count: pd.Series[float]) -> Estimate:
-        return quotient(np.asarray(total, dtype=np.float64), np.asarray(count, dtype=np.float64), prompts)
+    def per(total: FloatArray, count: FloatArray) -> Estimate:
+        return quotient(total, count, one.prompts)
 
     return Configuration(
-        suite=suite,
-        target=target,
-        draft=draft,
-        gamma=int(gamma),
+        suite=one.suite,
+        target=one.target,
+        draft=one.draft,
+        gamma=one.gamma,
         target_ms=per(baseline_ms, tokens),
-        draft_ms=per(runs["draft_ns"] / 1e6, runs["drafted_tokens"]),
-        draft_alone_ms=alone.get(str(runs["draft_sha256"].iloc[0])),
-        drafted=per(runs["drafted_tokens"], runs["n_cycles"]),
-        cycle_ms=per(wall_ms, runs["n_cycles"]),
-        acceptance_length=per(runs["emitted_tokens"], runs["n_cycles"]),
+        draft_ms=per(one.column("draft_ns") / 1e6, one.column("drafted_tokens")),
+        draft_alone_ms=alone.get(str(one.pairs["draft_sha256"].iloc[0])),
+        drafted=per(one.column("drafted_tokens"), n_cycles),
+        cycle_ms=per(wall_ms, n_cycles),
+        acceptance_length=per(one.column("emitted_tokens"), n_cycles),
         tpot_ms=per(wall_ms, tokens),
         speedup=replace(per(baseline_ms, wall_ms), neutral=1.0),
     )

@@ -7,7 +7,7 @@ from analysis.published import TpotNotebook
 from analysis.render import Column, Document, Row, Table
 from analysis.tpot.model import Pair
 from analysis.tpot.notebook import Figure, Unit, figures, implied, inconsistencies, pair_of
-from analysis.tpot.study import BestGamma, Configuration, best_gammas, n_broken
+from analysis.tpot.study import BestGamma, Configuration, best_gammas, n_left_out
 
 _FIGURES = (
     Column("figure", "Figure"),
@@ -76,8 +76,9 @@ def notebook_document(notes: TpotNotebook) -> Document:
 
 def study_document(study: Study, rows: tuple[Configuration, ...]) -> Document:
     """Every configuration of a study, and the best γ of each target and draft."""
-    broken = n_broken(study)
-    left_out = (f"{broken} runs left out: their output is not the baseline's.",) if broken else ()
+    n_left = n_left_out(study)
+    why = "another output than the baseline's, or times that do not add up"
+    left_out = (f"{n_left} runs left out: {why}.",) if n_left else ()
     best = tuple(_best_row(entry) for entry in best_gammas(rows))
     return Document(
         study.name,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from analysis.load import load_study
-from analysis.tpot.study import best_gammas, configurations, n_broken
+from analysis.tpot.study import best_gammas, configurations, n_left_out
 from runner.errors import DataError
 from tests.analysis_cli import analysis
 from tests.simulated import (
@@ -19,6 +19,7 @@ from tests.simulated import (
     but,
     honest_study,
     manifest_of,
+    reidentified,
     simulate,
     with_measurement,
     write_study,
@@ -115,8 +116,44 @@ def broken_study(path):
 def test_runs_with_wrong_output_are_left_out_and_counted(tmp_path):
     study = load_study(broken_study(tmp_path))
     assert {row.gamma for row in configurations(study)} == {8, 16}
-    assert n_broken(study) == 16
+    assert n_left_out(study) == 16
     assert "16 runs left out" in analysis("tpot", tmp_path).out
+
+
+def altered(path, change):
+    """A study in which every speculative run at γ = 4 was changed."""
+    records = [change(record) if record.cell.gamma == 4 else record for record in simulate(EXACT)]
+    return write_study(path, manifest_of(EXACT), records)
+
+
+def test_runs_with_times_that_do_not_add_up_are_left_out_and_counted(tmp_path):
+    study = altered(tmp_path, lambda record: with_measurement(record, decode_wall_ns=1))
+    assert {row.gamma for row in configurations(load_study(study))} == {8, 16}
+    assert "16 runs left out" in analysis("tpot", tmp_path).out
+
+
+def test_controlled_experiments_are_no_rows(tmp_path):
+    """A rollback that was asked for, or another drafter, is another question than what a draft model brings."""
+
+    def forced(record):
+        return reidentified(record, msgspec.structs.replace(record.cell, rollback="checkpoint"))
+
+    assert {row.gamma for row in configurations(load_study(altered(tmp_path, forced)))} == {8, 16}
+
+
+def test_runs_that_drafted_nothing_are_no_row(tmp_path):
+    def idle(record):
+        n = len(record.measurement.tokens)
+        zeros, each_ns = [0] * n, [10_000] * n
+        cycles = msgspec.structs.replace(
+            record.measurement.cycles, drafted=zeros, accepted=zeros, draft_ns=zeros, verify_ns=each_ns,
+            rollback_ns=zeros, sample_ns=zeros,
+        )  # fmt: skip
+        return with_measurement(record, cycles=cycles, decode_wall_ns=sum(each_ns), llama_ns=sum(each_ns))
+
+    study = altered(tmp_path, idle)
+    assert {row.gamma for row in configurations(load_study(study))} == {8, 16}
+    assert analysis("tpot", tmp_path).status == 0
 
 
 def test_a_study_without_speculation_is_refused(tmp_path):
