@@ -36,10 +36,14 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
         return self.verified is None or (self.verified.finalist and not self.verified.broken_texts)
 
     @property
+    def gain(self) -> Interval | None:
+        """S as measured; None where it was not, or in too few pairs for an interval."""
+        return None if self.verified is None else self.verified.interval
+
+    @property
     def expected(self) -> Interval:
         """S as measured where pairs allow an interval, else as predicted."""
-        measured = self.verified.interval if self.verified is not None else None
-        return measured or self.predicted.speedup
+        return self.gain or self.predicted.speedup
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +57,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """Whose costs the break-even values are about: the best draft model, where one was tried."""
     t1_ms: float
     draft_step_ms: float
+    """Drafting time per drafted token inside the loop, of the explained draft model; 0 for n-gram lookup."""
     keeps_snapshots: bool
     remedies: list[Remedy]
     """What would help the explained drafter, most helpful first."""
@@ -102,7 +107,7 @@ def decide(question: Question, found: Sequence[Findings], missing: Sequence[str]
     compared = [each for findings in found for each in compare(findings)]
     busy = [each for each in compared if not each.predicted.is_idle]
     usable = [each for each in busy if each.is_usable]
-    sure = [each for each in usable if each.verified is not None and pays(each.expected)]
+    sure = [each for each in usable if each.gain is not None and pays(each.gain)]
     best = max(sure or usable or busy or compared, key=best_guess)
     models = [each for each in busy if is_model(each.predicted.drafter)]
     explained = best if pays(best.expected) else max(models or [best], key=best_guess)
@@ -114,7 +119,7 @@ def decide(question: Question, found: Sequence[Findings], missing: Sequence[str]
         best=best,
         explained=explained,
         t1_ms=home.t1_ms,
-        draft_step_ms=home.draft_step_ms,
+        draft_step_ms=draft_step(explained.predicted) * home.t1_ms,
         keeps_snapshots=home.keeps_snapshots,
         remedies=remedies(rivals),
         break_even=at_break_even(explained.predicted),
@@ -123,13 +128,18 @@ def decide(question: Question, found: Sequence[Findings], missing: Sequence[str]
         not_measured=[*missing, *(line for findings in found for line in findings.not_measured)],
         n_prompts=len(question.prompts),
         n_predict_tokens=question.n_predict_tokens,
-        spent_s=budget.seconds - budget.left_s,
+        spent_s=budget.spent_s,
     )
 
 
 def pays(speedup: Interval) -> bool:
     """Whether a gain is sure, and large enough to carry a second model for."""
     return speedup.low > 1 and speedup.point >= WORTHWHILE
+
+
+def draft_step(found: Prediction) -> float:
+    """Drafting time per drafted token in units of t₁; 0 where no model drafts."""
+    return found.d / found.drafted if is_model(found.drafter) and found.drafted else 0.0
 
 
 def compare(findings: Findings) -> list[Compared]:

@@ -20,12 +20,17 @@ class Budget:
     def __init__(self, seconds: float, *, clock: Seconds = time.monotonic) -> None:
         self.seconds = seconds
         self.clock = clock
-        self._end = clock() + seconds
+        self._start = clock()
 
     @property
     def left_s(self) -> float:
         """Seconds left, 0 when it is spent."""
-        return max(self._end - self.clock(), 0.0)
+        return max(self.seconds - self.spent_s, 0.0)
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds since it began; more than it has when it was overrun."""
+        return self.clock() - self._start
 
     @property
     def is_spent(self) -> bool:

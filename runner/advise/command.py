@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 from pathlib import Path
@@ -32,6 +33,13 @@ from runner.wiring import Wiring, real_wiring
 INTERRUPTED = 130
 
 
+def a_number(_ctx: click.Context, _option: click.Parameter, value: float) -> float:
+    """Refuse nan, which lies in every range."""
+    if math.isnan(value):
+        raise click.BadParameter("nan is no number")
+    return value
+
+
 @click.command()
 @click.option("--target", default="moe-q4", show_default=True, metavar="ROLE|PATH", help="The model to speed up.")
 @click.option(
@@ -47,7 +55,12 @@ INTERRUPTED = 130
     help="Text file with your own prompts, separated by lines of ---; default: four built-in ones.",
 )
 @click.option(
-    "--budget", type=click.FloatRange(5, 86_400), default=120, show_default=True, help="Seconds to spend."
+    "--budget",
+    type=click.FloatRange(5, 86_400),
+    callback=a_number,
+    default=120,
+    show_default=True,
+    help="Seconds to spend.",
 )
 @click.option("--n-predict", type=click.IntRange(16, 4096), default=96, show_default=True, help="Tokens per run.")
 @click.option("--max-gamma", type=click.IntRange(1, 32), default=32, show_default=True, help="Largest gamma.")

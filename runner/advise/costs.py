@@ -65,10 +65,6 @@ class Costs:
     column: FloatArray
     draws: FloatArray
 
-    def passes(self, n_tokens: int, n_rs_seq: int) -> float:
-        """v(n): one target pass over `n_tokens` with that many snapshots kept."""
-        return float(self.column[n_tokens - 1] + n_rs_seq * self.column[self.longest + 1])
-
     @property
     def n_target(self) -> int:
         """How many of the costs are the target's; they come first."""
@@ -78,11 +74,6 @@ class Costs:
     def n_model(self) -> int:
         """How many are target's and draft's; the rest is rollback and the loop."""
         return self.n_target + _DRAFT_COSTS
-
-    @property
-    def draft_step(self) -> float:
-        """T_D / t₁: one single-token pass of the draft inside the loop."""
-        return float(self.column[self.n_target + 1])
 
 
 def pending_tokens(played: Played, draft_rollback: Strategy) -> list[int]:
@@ -208,8 +199,11 @@ def _divided(part: _Part, level: float) -> _Part:
 
 
 def _per_cost(levels: FloatArray, longest: int) -> FloatArray:
-    """A level for each cost, shape (n_costs,), from those of target, draft and rollback; the loop has none."""
-    return np.repeat([*levels, 1.0], [longest + 1 + _PASS_EXTRAS, _DRAFT_COSTS, _ROLLBACK_COSTS, 1])
+    """A level for each cost, shape (n_costs,), from those of target, draft and rollback.
+
+    The pass over one token has none, since it is the unit, and the loop has none.
+    """
+    return np.repeat([1.0, *levels, 1.0], [1, longest + _PASS_EXTRAS, _DRAFT_COSTS, _ROLLBACK_COSTS, 1])
 
 
 def _resampled(parts: _Parts, rng: np.random.Generator) -> _Parts:

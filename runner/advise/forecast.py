@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from runner.advise.costs import Costs, Sample, fit
-from runner.advise.measure import Bench, Evidence, run_noise
+from runner.advise.costs import Sample, fit
+from runner.advise.measure import FIT, Bench, Evidence, run_noise
 from runner.advise.predict import Arm, Prediction, predict, with_chances
 from runner.advise.replay import replay, replay_ngram, run_lengths
 from runner.decode import Clock
@@ -15,30 +15,29 @@ from runner.record import NO_DRAFT
 N_DRAWS = 200
 
 
-def costs_of(bench: Bench, evidence: Sequence[Evidence], trials: Sequence[Sequence[Sample]] = ()) -> Costs:
-    """Costs from the varied cycles, and from those of verifying runs where there are some."""
-    looks = [look for each in evidence for look in each.looks]
-    return fit([*looks, *trials], bench.question.longest, n_draws=N_DRAWS, seed=bench.question.seed)
+class Forecast:
+    """N-gram lookup, and the draft model if there is one, replayed at every gamma on every prompt."""
 
+    def __init__(self, bench: Bench, evidence: Sequence[Evidence]) -> None:
+        gammas = range(1, bench.question.longest + 1)
+        self._bench, self._evidence = bench, evidence
+        self._arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
+        if bench.pair_draft != NO_DRAFT:
+            self._arms.append(model_arm(bench.pair_draft, evidence, gammas))
 
-def arms_of(bench: Bench, evidence: Sequence[Evidence]) -> list[Arm]:
-    """N-gram lookup, and the draft model if there is one, replayed at every gamma."""
-    gammas = range(1, bench.question.longest + 1)
-    arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
-    if bench.pair_draft != NO_DRAFT:
-        arms.append(model_arm(bench.pair_draft, evidence, gammas))
-    return arms
-
-
-def predict_all(arms: Sequence[Arm], evidence: Sequence[Evidence], costs: Costs, seed: int) -> list[Prediction]:
-    """Every gamma of every arm."""
-    noise = run_noise(list(evidence))
-    outlooks = [
-        predict(arm, gamma, costs, keeps_snapshots=keeps_snapshots(evidence), run_noise=noise, seed=seed)
-        for arm in arms
-        for gamma in arm.played
-    ]
-    return with_chances(outlooks, seed)
+    def given(self, trials: Sequence[Sequence[Sample]]) -> list[Prediction]:
+        """Every gamma of every arm, at costs from the varied cycles and from those of verifying runs so far."""
+        question, evidence = self._bench.question, self._evidence
+        looks = [look for each in evidence for look in each.looks]
+        with self._bench.timed(FIT):
+            costs = fit([*looks, *trials], question.longest, n_draws=N_DRAWS, seed=question.seed)
+        keeps, noise = keeps_snapshots(evidence), run_noise(list(evidence))
+        outlooks = [
+            predict(arm, gamma, costs, keeps_snapshots=keeps, run_noise=noise, seed=question.seed)
+            for arm in self._arms
+            for gamma in arm.played
+        ]
+        return with_chances(outlooks, question.seed)
 
 
 def model_arm(drafter: str, evidence: Sequence[Evidence], gammas: Sequence[int]) -> Arm:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from runner.advise.budget import Budget, Durations
-from runner.advise.forecast import arms_of, costs_of, keeps_snapshots, predict_all
-from runner.advise.measure import Bench, gather
+from runner.advise.forecast import Forecast, keeps_snapshots
+from runner.advise.measure import LOADING, Bench, gather
 from runner.advise.predict import Prediction
 from runner.advise.question import AdviceSession, Question
-from runner.advise.verify import Trials, Verification, fields, shortlist
+from runner.advise.verify import Trials, Verification, shortlist
 from runner.errors import WorkerError
 from runner.executor import Pair
 from runner.record import NO_DRAFT
@@ -31,8 +31,6 @@ class Findings:
 
     pair_draft: str
     t1_ms: float
-    draft_step_ms: float
-    """T_D inside the loop; 0 without a draft model."""
     keeps_snapshots: bool
     predictions: Sequence[Prediction]
     concluded: Sequence[Prediction]
@@ -50,13 +48,15 @@ def investigate(
     """
     pair = Pair(target=question.target, draft=pair_draft, gammas=(0, *question.arms))
     tell(f"loading {pair} and proving its rollback")
+    durations, started = Durations(budget.clock), budget.clock()
     try:
         session = open_pair(pair, budget.left_s)
     except WorkerError:
         if not budget.is_spent:
             raise
         return f"the budget ended while {pair} was loading"
-    bench = Bench(session, question, pair_draft, budget, Durations(budget.clock))
+    durations.entered(LOADING, started)
+    bench = Bench(session, question, pair_draft, budget, durations)
     try:
         return _explored(bench, share, tell)
     except WorkerError:
@@ -69,30 +69,43 @@ def investigate(
 
 def _explored(bench: Bench, share: Budget, tell: Tell) -> Findings | str:
     tell(f"measuring {bench.pair_draft if bench.pair_draft != NO_DRAFT else 'n-gram lookup'}")
-    evidence, missing = gather(bench, share.share(_MEASURING_SHARE))
+    gathered = gather(bench, share.share(_MEASURING_SHARE))
+    evidence = gathered.evidence
     if not evidence:
         return f"no time to measure {bench.pair_draft}"
-    costs, arms, seed = costs_of(bench, evidence), arms_of(bench, evidence), bench.question.seed
-    predictions = concluded = predict_all(arms, evidence, costs, seed)
+    forecast = Forecast(bench, evidence)
+    predictions = forecast.given([])
     trials = Trials(bench, [each.prompt for each in evidence])
-    field: Sequence[Prediction] = predictions
-    for block, most in enumerate(fields(len(evidence))):
-        chosen = shortlist(field, most)
-        if chosen:
-            tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
-        trials.run_block(block, chosen, share)
-        concluded = predict_all(arms, evidence, costs_of(bench, evidence, trials.looks), seed)
-        field = [each for each in concluded if each.candidate in chosen]
-        if not any(each.may_pay for each in field):
-            break
+    concluded: Sequence[Prediction] = predictions
+    if not gathered.broke_off:
+        concluded = _verified(trials, forecast, predictions, share, tell)
     t1_ns = float(np.exp(np.mean([np.log(each.unit_ns) for each in evidence])))
     return Findings(
         pair_draft=bench.pair_draft,
         t1_ms=t1_ns / 1e6,
-        draft_step_ms=costs.draft_step * t1_ns / 1e6 if bench.pair_draft != NO_DRAFT else 0.0,
         keeps_snapshots=keeps_snapshots(evidence),
         predictions=predictions,
         concluded=concluded,
         verified=trials.verified(),
-        not_measured=[*missing, *trials.unverified()],
+        not_measured=[*gathered.missing, *trials.unverified()],
     )
+
+
+def _verified(
+    trials: Trials, forecast: Forecast, predictions: Sequence[Prediction], share: Budget, tell: Tell
+) -> Sequence[Prediction]:
+    """Run block after block of those that may be the best by all that is known; returns what is known then."""
+    field = concluded = predictions
+    for block, most in enumerate(trials.fields):
+        chosen = shortlist(field, most)
+        if not chosen:
+            break
+        tell("verifying " + ", ".join(f"{drafter} at gamma {gamma}" for drafter, gamma in chosen))
+        trials.run_block(block, chosen, share)
+        if trials.failure:
+            break
+        concluded = forecast.given(trials.looks)
+        field = [each for each in concluded if each.candidate in chosen]
+        if not any(each.may_pay for each in field):
+            break
+    return concluded

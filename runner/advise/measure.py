@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from runner.advise.question import AdviceSession, Question, planned_run
 from runner.advise.replay import Played
 from runner.drafter_names import SWEEP, VARIED
 from runner.drafters import MOST_RIGHT
+from runner.errors import EngineError, StudyError, WorkerError
 from runner.messages import Traced
 from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
@@ -29,6 +31,8 @@ N_CYCLES = 12
 _BASELINE_TOKENS = 24
 """Enough to tell what the unit is now."""
 HALF_RIGHT = "oracle-0.50"
+LOADING, TRACE, FIT = "loading", "trace", "fit"
+"""Kinds of steps beside runs."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,7 @@ class Bench:
             block=block,
             time_limit_s=self.budget.left_s,
         )
-        with self._timed(kind_of(gamma, drafter)):
+        with self.timed(kind_of(gamma, drafter) if gamma else baseline_kind(n_predict)):
             return self.session.run(planned)
 
     def trace(self, prompt: Prompt, text: list[int]) -> Traced:
@@ -99,19 +103,38 @@ class Bench:
             block=0,
             time_limit_s=self.budget.left_s,
         )
-        with self._timed("trace"):
+        with self.timed(TRACE):
             return self.session.trace(planned, text)
 
     @contextmanager
-    def _timed(self, kind: str) -> Iterator[None]:
+    def timed(self, kind: str) -> Iterator[None]:
+        """Remember how long a step of that kind takes."""
         started = self.budget.clock()
         yield
         self.durations.entered(kind, started)
 
+    def why(self, error: StudyError) -> str:
+        """Why a run did not end well, in words."""
+        return "the budget ended" if self.budget.is_spent else str(error)
+
+
+class Gathered(NamedTuple):
+    """What was measured, and in words what was not."""
+
+    evidence: list[Evidence]
+    missing: list[str]
+    broke_off: bool
+    """Whether a run failed: the measuring process may be gone, or still busy with it."""
+
 
 def kind_of(gamma: int, drafter: str) -> str:
-    """Runs of one kind take about as long."""
+    """Speculative runs of one kind take about as long."""
     return f"{drafter}/{gamma}"
+
+
+def baseline_kind(n_predict: int) -> str:
+    """Baselines of one length take about as long."""
+    return f"{NO_DRAFT}/{n_predict} tokens"
 
 
 def varied_kinds(question: Question, pair_draft: str) -> list[tuple[str, int]]:
@@ -125,28 +148,48 @@ def varied_kinds(question: Question, pair_draft: str) -> list[tuple[str, int]]:
     return [*((SWEEP, gamma) for gamma in question.arms), (HALF_RIGHT, question.arms[0])]
 
 
-def gather(bench: Bench, share: Budget) -> tuple[list[Evidence], list[str]]:
+def gather(bench: Bench, share: Budget) -> Gathered:
     """Round after round over the prompts while `share` lasts; at least one prompt once.
 
-    Returns what was measured, and in words what was not.
+    Raises the EngineError or WorkerError of a run when there is nothing yet to conclude from.
     """
     question = bench.question
     found = {prompt.id: Evidence(prompt) for prompt in question.prompts}
     kinds = varied_kinds(question, bench.pair_draft)
-    steps = [kind_of(0, NO_DRAFT), "trace", *(kind_of(gamma, drafter) for drafter, gamma in kinds)]
+    failures: list[str] = []
     for number, prompt in enumerate([*question.prompts] * MAX_ROUNDS):
-        if not share.has_room(bench.durations.of(*steps)):
+        if not share.has_room(bench.durations.of(*_steps(found[prompt.id], question, kinds))):
             break
-        _look(bench, found[prompt.id], number, kinds)
-    return _measured(found), _unmeasured(question, found)
+        try:
+            _look(bench, found[prompt.id], number, kinds)
+        except (EngineError, WorkerError) as error:
+            if not _measured(found):
+                raise
+            failures = [f"more of prompt {prompt.id} ({bench.why(error)})"]
+            break
+    return Gathered(_measured(found), [*_unmeasured(question, found), *failures], bool(failures))
+
+
+def _steps(evidence: Evidence, question: Question, kinds: list[tuple[str, int]]) -> list[str]:
+    """The kinds of steps that the next look at a prompt takes."""
+    first = [] if evidence.traced else [TRACE]
+    return [
+        baseline_kind(_n_baseline(evidence, question)),
+        *first,
+        *(kind_of(gamma, drafter) for drafter, gamma in kinds),
+    ]
+
+
+def _n_baseline(evidence: Evidence, question: Question) -> int:
+    """The first baseline writes the text; later ones only say what the machine's unit is now."""
+    n_predict = question.n_predict_tokens
+    return n_predict if evidence.traced is None else min(n_predict, _BASELINE_TOKENS)
 
 
 def _look(bench: Bench, evidence: Evidence, number: int, kinds: list[tuple[str, int]]) -> None:
     """Baseline, trace (once) and varied cycles of one prompt, back to back."""
     n_predict = bench.question.n_predict_tokens
-    # The first baseline writes the text; later ones only say what the machine's unit is now.
-    n_baseline = n_predict if evidence.traced is None else min(n_predict, _BASELINE_TOKENS)
-    run = bench.run(evidence.prompt, gamma=0, n_predict=n_baseline, block=number)
+    run = bench.run(evidence.prompt, gamma=0, n_predict=_n_baseline(evidence, bench.question), block=number)
     evidence.baselines.append(baseline_of(run))
     if evidence.traced is None:
         evidence.text = run.tokens

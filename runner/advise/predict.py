@@ -164,7 +164,7 @@ def _drawn(rows: FloatArray, own: FloatArray, tokens: FloatArray, costs: Costs, 
 
 
 def _interval(point: float, draws: FloatArray) -> Interval:
-    """Centred where the point is: resampling may shift, it must not bias."""
+    """From the quantiles of the draws; it always holds the point, from which resampling may shift."""
     spread = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     low, high = np.exp([min(spread[0], point), max(spread[1], point)])
     return Interval(point=float(np.exp(point)), low=float(low), high=float(high))

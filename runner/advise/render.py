@@ -44,17 +44,24 @@ def _verdict(advice: Advice, memory_bytes: int) -> Iterator[str]:
 
 def _why_not(advice: Advice) -> str:
     """The cause whose end would help most, or what else stands in the way."""
-    best = advice.best
-    helpful = [remedy for remedy in advice.remedies if remedy.speedup > 1 and applies(remedy, advice.explained)]
+    best, explained = advice.best, advice.explained
+    helpful = [remedy for remedy in advice.remedies if remedy.speedup > 1 and applies(remedy, explained)]
     obstacles = (
         (best.predicted.is_idle, "the text repeats nothing that n-gram lookup could continue"),
-        (best.verified is None, "no candidate could be verified within the budget"),
-        (best.verified is not None and best.verified.broken_texts > 0, "its text is not the baseline's"),
+        (not any(each.verified for each in advice.compared), "no candidate could be verified"),
+        (best.verified is None and best.predicted.may_pay, "the best found could not be verified"),
+        (has_broken_text(explained), f"the text with {explained.predicted.drafter} is not the baseline's"),
+        (best.verified is not None and best.gain is None, "too few pairs of runs to be sure of a gain"),
         (best.expected.low > 1, f"the gain is below {WORTHWHILE - 1:.0%}"),
-        (best.expected.high > 1 and best == advice.explained, "a gain cannot be told from noise"),
+        (best.expected.high > 1 and best == explained, "a gain cannot be told from noise"),
         (not helpful, "nothing changed alone would make it pay"),
     )
     return next((text for stands, text in obstacles if stands), "") or helpful[0].cause
+
+
+def has_broken_text(compared: Compared) -> bool:
+    """Whether a run's text was not the baseline's."""
+    return compared.verified is not None and compared.verified.broken_texts > 0
 
 
 def applies(remedy: Remedy, best: Compared) -> bool:

@@ -24,17 +24,6 @@ class Played:
     drafted: tuple[int, ...]
     accepted: tuple[int, ...]
 
-    @property
-    def tau(self) -> float:
-        """Tokens per cycle, bonus included."""
-        return (sum(self.accepted) + len(self.accepted)) / len(self.accepted)
-
-    @property
-    def alpha(self) -> float:
-        """Accepted over drafted; 0 where nothing was drafted."""
-        drafted = sum(self.drafted)
-        return sum(self.accepted) / drafted if drafted else 0.0
-
 
 def run_lengths(right: Sequence[bool]) -> list[int]:
     """L(p): number of right guesses in a row from each position of the text."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from runner.drafter_names import drafter_spec
 from runner.errors import UsageError
 from runner.prompts import KINDS, Prompt, load_prompt
 from runner.record import NO_DRAFT
@@ -74,7 +75,8 @@ def _name(word: str, taken: Mapping[str, Path]) -> str:
     if not is_path(word):
         return word
     name = Path(word).stem
-    return name if name not in taken else f"{name} ({word})"
+    is_drafter = name == NO_DRAFT or drafter_spec(name) is not None
+    return f"{name} ({word})" if name in taken or is_drafter else name
 
 
 def read_prompts(path: Path | None) -> tuple[Prompt, ...]:

@@ -16,8 +16,9 @@ from scipy.stats import t as student
 
 from runner.advise.budget import Budget
 from runner.advise.costs import Sample
-from runner.advise.measure import Bench, baseline_of, kind_of, sample_of
+from runner.advise.measure import FIT, LOADING, Bench, baseline_kind, baseline_of, kind_of, sample_of
 from runner.advise.predict import LEVEL, Candidate, Interval, Prediction
+from runner.errors import EngineError, WorkerError
 from runner.prompts import Prompt
 from runner.record import NO_DRAFT, Measurement
 
@@ -43,6 +44,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was in the last comparison: the others were given up before, as not the best."""
     broken_texts: int
     """Runs whose text differs from the baseline's by more than rounding."""
+
+
+MOST_CONTEXTS = _FIELDS[0] + 1
+"""Of the target, that verifying may add: n-gram lookup's best may come on top."""
 
 
 def fields(n_prompts: int) -> tuple[int, ...]:
@@ -92,6 +97,9 @@ class Trials:
     def __init__(self, bench: Bench, prompts: Sequence[Prompt]) -> None:
         self.looks: list[list[Sample]] = []
         """Cycles of the verifying runs, one list for each baseline that is their unit."""
+        self.failure = ""
+        """Why a run ended them, in words: the measuring process may be gone, or still busy with it."""
+        self.fields = fields(len(prompts))
         self._bench = bench
         self._prompts = prompts
         self._found: dict[Candidate, _Pairs] = {}
@@ -99,16 +107,23 @@ class Trials:
         self._order = random.Random(bench.question.seed)  # noqa: S311 - an experiment to be repeated, not a secret
 
     def run_block(self, number: int, chosen: Sequence[Candidate], share: Budget) -> None:
-        """One block while `share` lasts; a comparison that would not fit is left out as a whole."""
+        """One block while `share` lasts, of those that fit into it; it ends before a comparison that does not.
+
+        Nothing may be run after a `failure`. Raises RollbackError where a context cannot take tokens back.
+        """
         for candidate in chosen:
             self._found.setdefault(candidate, _Pairs())
-        fitting = list(chosen)
+        running = self._that_fit(chosen, share)
         for prompt in self._prompts:
-            fitting = self._that_fit(fitting, share)
-            if not fitting:
+            if not running or self._that_fit(running, share) != running:
                 return
-            self._compare(number, prompt, fitting)
-            self._finalists = tuple(fitting)
+            try:
+                self._compare(number, prompt, running)
+            except (EngineError, WorkerError) as error:
+                self.failure = self._bench.why(error)
+                return
+            # Who found no time was not given up as the worse one.
+            self._finalists = tuple(chosen)
 
     def _compare(self, number: int, prompt: Prompt, chosen: Sequence[Candidate]) -> None:
         """The baseline and every chosen configuration on one prompt, in random order."""
@@ -128,12 +143,16 @@ class Trials:
         self.looks.append([sample_of(runs[candidate], unit_ns) for candidate in chosen])
 
     def _that_fit(self, chosen: Sequence[Candidate], share: Budget) -> list[Candidate]:
-        """The first of `chosen` that fit into the share with one baseline; an unknown one costs a baseline."""
-        durations = self._bench.durations
-        baseline_s = durations.of(kind_of(0, NO_DRAFT))
-        needed, fitting = baseline_s, []
+        """The first of `chosen` that fit into the share, with one baseline and the arithmetic after the block.
+
+        One that has not run yet is taken to cost a baseline and a context.
+        """
+        durations, question = self._bench.durations, self._bench.question
+        baseline_s = durations.of(baseline_kind(question.n_predict_tokens))
+        context_s = durations.of(LOADING) / (1 + len(question.arms))
+        needed, fitting = baseline_s + durations.of(FIT), []
         for drafter, gamma in chosen:
-            needed += durations.of(kind_of(gamma, drafter)) or baseline_s
+            needed += durations.of(kind_of(gamma, drafter)) or baseline_s + context_s
             if not share.has_room(needed):
                 break
             fitting.append((drafter, gamma))
@@ -159,6 +178,8 @@ class Trials:
     def unverified(self) -> list[str]:
         """What was chosen and not run, in words."""
         left = [f"{drafter} at gamma {gamma}" for (drafter, gamma), each in self._found.items() if not each.logs]
+        if self.failure:
+            return [f"{', '.join(left) or 'more pairs of runs'} ({self.failure})"]
         return [f"no time to verify {', '.join(left)}"] if left else []
 
 

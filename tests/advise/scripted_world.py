@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from runner.advise.question import Question
@@ -13,7 +13,7 @@ from runner.errors import WorkerError
 from runner.executor import Pair, PlannedRun
 from runner.messages import Traced
 from runner.prompts import Prompt
-from runner.record import Measurement
+from runner.record import Cell, Measurement
 
 VOCABULARY = 1000
 PROMPT_TOKENS = 12
@@ -33,6 +33,8 @@ class World:
     breaks_text: bool = False
     slow_gamma: int = 0
     """On a context made for this gamma passes take a third longer."""
+    trouble: Callable[[Cell], None] = lambda cell: None
+    """Called before each run."""
     now_ns: int = 0
     runs: list[PlannedRun] = field(default_factory=list)
     opened: list[Pair] = field(default_factory=list)
@@ -108,6 +110,7 @@ class ScriptedSession:
     def run(self, planned: PlannedRun) -> Measurement:
         self.world.runs.append(planned)
         started = self.world.seconds()
+        self.world.trouble(planned.cell)
         cell, world = planned.cell, self.world
         text = text_of(cell.prompt)[: cell.n_predict_tokens]
         spoiled = cell.n_predict_tokens // 2 if world.breaks_text and cell.draft == self.pair.draft else None

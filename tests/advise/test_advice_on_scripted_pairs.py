@@ -17,6 +17,8 @@ from runner.advise.verify import MIN_PAIRS, fields
 from runner.doctor.memory import Capacity
 from runner.errors import EngineError, RollbackError, UsageError, WorkerError
 from runner.executor import Pair
+from runner.gguf_facts import read_card
+from runner.memory_need import need_of
 from runner.prompts import Prompt
 from tests.advise.scripted_world import World, question
 from tests.engine.conftest import SETTINGS
@@ -117,7 +119,9 @@ def test_with_no_time_to_verify_nothing_is_advised():
     advice = advised(world, 8)
     assert not advice.use
     assert not any(each.verified for each in advice.compared)
-    assert "no candidate could be verified within the budget" in as_text(advice, 0, "")
+    text = as_text(advice, 0, "")
+    assert "no candidate could be verified" in text
+    assert "not measured: no time to verify small at gamma" in text
 
 
 def test_a_budget_too_short_for_anything_is_refused_with_what_to_do():
@@ -271,8 +275,18 @@ class TestMemory:
 
     def test_what_is_not_free_now_is_told_and_tried(self, tiny):
         (line,) = self.opened(tiny, 10**12, 10**6)
-        assert line.startswith("memory: target + draft takes")
+        assert line.startswith("memory: target + draft with all that verifying may add takes")
         assert "only 1.0 MB are free: close other programs" in line
+
+    def test_what_only_verifying_may_take_is_told_and_tried(self, tiny):
+        pair_bytes = self.needed(tiny, self.PAIR)
+        most_bytes = self.needed(tiny, msgspec.structs.replace(self.PAIR, gammas=(0, 4, 4, 4, 4, 4)))
+        (line,) = self.opened(tiny, (pair_bytes + most_bytes) // 2, 10**12)
+        assert "with all that verifying may add" in line
+
+    def needed(self, tiny, pair):
+        cards = {"target": read_card(tiny("qwen35")), "draft": read_card(tiny("qwen35", draft=True))}
+        return need_of(pair, cards, SETTINGS).total_bytes
 
     def test_what_the_machine_does_not_have_is_refused_unopened(self, tiny):
         with pytest.raises(UsageError, match=r"target \+ draft takes .* leave this pair out"):

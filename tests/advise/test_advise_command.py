@@ -167,6 +167,21 @@ def test_without_a_draft_a_role_gets_the_familys_drafts_and_a_path_gets_none(wir
     assert (by_path.target, by_path.drafts) == ("llama-target", ())
 
 
+@pytest.mark.parametrize("name", ["ngram", "none", "varied", "sweep", "oracle-0.50"])
+def test_a_draft_file_named_like_a_drafter_is_another_thing(wiring, tiny, tmp_path, name):
+    copy = tmp_path / f"{name}.gguf"
+    copy.write_bytes(tiny("llama").read_bytes())
+    models = find_models(str(tiny("llama")), (str(copy),), wiring, family="auto", models_dir=None, overrides={})
+    assert models.drafts == (f"{name} ({copy})",)
+    assert models.paths[models.drafts[0]] == copy
+
+
+def test_a_budget_that_is_no_number_is_refused(wiring):
+    result = run(wiring, "--budget", "nan")
+    assert result.exit_code == 2
+    assert "'--budget': nan is no number" in result.stderr
+
+
 def test_two_files_of_one_name_stay_two_models(wiring, tiny, tmp_path):
     copy = tmp_path / tiny("llama").name
     copy.write_bytes(tiny("llama").read_bytes())

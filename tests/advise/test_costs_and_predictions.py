@@ -23,6 +23,8 @@ SNAPSHOT, NEW_SIZE = 0.02, 0.05
 DRAFT = [0.12, 0.1, 0.03]
 ROLLBACK = [0.01, 0.02, 0.0]
 LOOP = 0.02
+STEP = len(PASSES) + 3
+"""Where a further pass of the draft stands in a column of costs."""
 TRUTH = np.array([*PASSES, SNAPSHOT, NEW_SIZE, *DRAFT, *ROLLBACK, LOOP])
 
 
@@ -68,8 +70,8 @@ def test_undisturbed_cycles_give_back_the_costs_that_made_them():
 
 def test_interrupted_cycles_do_not_count():
     found = fit(looks(2, noise=0.03, spikes=0.1), LONGEST, n_draws=3, seed=1)
-    assert [found.passes(n, 0) for n in range(1, LONGEST + 2)] == pytest.approx(PASSES, rel=0.06)
-    assert found.draft_step == pytest.approx(0.1, rel=0.06)
+    assert found.column[: len(PASSES)] == pytest.approx(PASSES, rel=0.06)
+    assert found.column[STEP] == pytest.approx(0.1, rel=0.06)
 
 
 def dearer(looks: list[list[Sample]], target: list[float], draft: list[float]) -> list[list[Sample]]:
@@ -84,10 +86,10 @@ def test_a_look_taken_in_a_slow_spell_is_levelled_and_the_costs_are_those_of_the
     target, draft = [1.6, 1.0, 0.7, 1.0, 1.0, 1.2], [1.0, 1.5, 1.0, 1.0, 0.8, 1.0]
     found = fit(dearer(looks(3, noise=0.01), target, draft), LONGEST, n_draws=60, seed=1)
     average = math.exp(np.log(target).mean())
-    passes = np.array([found.passes(n, 0) for n in range(1, LONGEST + 2)])
+    passes = found.column[: len(PASSES)]
     assert passes[0] == pytest.approx(PASSES[0], rel=0.02)
     assert passes[1:] / average == pytest.approx(PASSES[1:], rel=0.04)
-    assert found.draft_step / math.exp(np.log(draft).mean()) == pytest.approx(0.1, rel=0.04)
+    assert found.column[STEP] / math.exp(np.log(draft).mean()) == pytest.approx(0.1, rel=0.04)
 
 
 def test_a_drafter_that_never_drafts_costs_what_the_baseline_does_whatever_single_passes_took_after_long_ones():
@@ -95,9 +97,10 @@ def test_a_drafter_that_never_drafts_costs_what_the_baseline_does_whatever_singl
         [replace(each, target=np.where(np.array(each.played.drafted) == 0, 1.2, each.target)) for each in look]
         for look in looks(4, noise=0.01)
     ]
-    idle = Played((0,) * 40, (0,) * 40)
-    found = work(idle, LONGEST, n_rs_seq=0, draft_rollback="none") @ fit(dear, LONGEST, n_draws=1, seed=1).column
-    assert found == pytest.approx(40, rel=0.005)
+    idle = work(Played((0,) * 40, (0,) * 40), LONGEST, n_rs_seq=0, draft_rollback="none")
+    found = fit(dearer(dear, [1.6, 1.0, 0.7, 1.0, 1.0, 1.2], [1.0] * 6), LONGEST, n_draws=40, seed=1)
+    assert idle @ found.column == pytest.approx(40, rel=0.005)
+    assert found.draws @ idle == pytest.approx([40] * 40, rel=0.02), "the unit is the same on dear days"
 
 
 def test_how_much_looks_differ_widens_what_all_costs_share_and_not_what_sets_them_apart():
@@ -117,7 +120,7 @@ def test_how_much_looks_differ_widens_what_all_costs_share_and_not_what_sets_the
 def test_a_number_of_tokens_that_no_cycle_verified_lies_between_its_neighbours():
     played = Played((0, 0, 2, 2), (0, 0, 2, 2))
     quiet = Sample(played, 0, "none", np.zeros(4), np.array([1.0, 1.0, 2.0, 2.0]), np.zeros(4), 0.0)
-    assert fit([[quiet]], 2, n_draws=1, seed=1).passes(2, 0) == pytest.approx(1.5)
+    assert fit([[quiet]], 2, n_draws=1, seed=1).column[1] == pytest.approx(1.5)
 
 
 def arm(rights: list[list[bool]], gammas) -> Arm:

@@ -71,9 +71,8 @@ def test_a_replay_yields_exactly_the_text(right, gamma):
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(1, 11))
-def test_a_longer_draft_never_yields_fewer_tokens_from_the_same_position(right, gamma):
+def test_a_longer_draft_never_needs_more_cycles_for_the_same_text(right, gamma):
     lengths_from = run_lengths(right)
-    assert all(min(each, gamma) <= min(each, gamma + 1) for each in lengths_from)
     assert len(replay(lengths_from, gamma + 1).drafted) <= len(replay(lengths_from, gamma).drafted)
 
 
