@@ -83,7 +83,9 @@ def advise(question: Question, open_pair: OpenPair, budget: Budget, tell: Tell) 
     for place, draft in enumerate(drafts):
         share = budget.share(1 / (len(drafts) - place))
         try:
-            result = investigate(question, draft, open_pair, budget=budget, share=share, tell=tell)
+            result = investigate(
+                question, draft, open_pair, tries_lookup=not found, budget=budget, share=share, tell=tell
+            )
         except StudyError as error:
             errors.append(error)
             missing.append(f"{draft} ({error})")

@@ -16,12 +16,14 @@ N_DRAWS = 200
 
 
 class Forecast:
-    """N-gram lookup, and the draft model if there is one, replayed at every gamma on every prompt."""
+    """N-gram lookup if it is to be tried, and the draft model if there is one, replayed at every gamma."""
 
     def __init__(self, bench: Bench, evidence: Sequence[Evidence]) -> None:
         gammas = range(1, bench.question.longest + 1)
         self._bench, self._evidence = bench, evidence
-        self._arms = [ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9))]
+        self._arms: list[Arm] = []
+        if bench.tries_lookup:
+            self._arms.append(ngram_arm(evidence, gammas, lambda: round(bench.budget.clock() * 1e9)))
         if bench.pair_draft != NO_DRAFT:
             self._arms.append(model_arm(bench.pair_draft, evidence, gammas))
 

@@ -40,11 +40,18 @@ class Findings:
 
 
 def investigate(
-    question: Question, pair_draft: str, open_pair: OpenPair, *, budget: Budget, share: Budget, tell: Tell
+    question: Question,
+    pair_draft: str,
+    open_pair: OpenPair,
+    *,
+    tries_lookup: bool,
+    budget: Budget,
+    share: Budget,
+    tell: Tell,
 ) -> Findings | str:
     """All about one draft; a sentence instead when the budget ended before anything could be predicted.
 
-    `budget` ends everything, `share` ends this draft.
+    `budget` ends everything, `share` ends this draft; `tries_lookup`: see `Bench`.
     """
     pair = Pair(target=question.target, draft=pair_draft, gammas=(0, *question.arms))
     tell(f"loading {pair} and proving its rollback")
@@ -56,7 +63,7 @@ def investigate(
             raise
         return f"the budget ended while {pair} was loading"
     durations.entered(LOADING, started)
-    bench = Bench(session, question, pair_draft, budget, durations)
+    bench = Bench(session, question, pair_draft, budget, durations, tries_lookup)
     try:
         return _explored(bench, share, tell)
     except WorkerError:

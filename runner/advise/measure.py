@@ -73,6 +73,8 @@ class Bench:
     budget: Budget
     """Of the whole advice: no run may outlast it."""
     durations: Durations
+    tries_lookup: bool
+    """Whether n-gram lookup is tried beside the draft; on one pair is enough, since it needs the target alone."""
 
     def run(
         self, prompt: Prompt, *, gamma: int, drafter: str = NO_DRAFT, n_predict: int, block: int

@@ -51,7 +51,7 @@ def _why_not(advice: Advice) -> str:
         (not any(each.verified for each in advice.compared), "no candidate could be verified"),
         (best.verified is None and best.predicted.may_pay, "the best found could not be verified"),
         (has_broken_text(explained), f"the text with {explained.predicted.drafter} is not the baseline's"),
-        (best.verified is not None and best.gain is None, "too few pairs of runs to be sure of a gain"),
+        (is_undecided(best), "too few pairs of runs to be sure of a gain"),
         (best.expected.low > 1, f"the gain is below {WORTHWHILE - 1:.0%}"),
         (best.expected.high > 1 and best == explained, "a gain cannot be told from noise"),
         (not helpful, "nothing changed alone would make it pay"),
@@ -62,6 +62,11 @@ def _why_not(advice: Advice) -> str:
 def has_broken_text(compared: Compared) -> bool:
     """Whether a run's text was not the baseline's."""
     return compared.verified is not None and compared.verified.broken_texts > 0
+
+
+def is_undecided(compared: Compared) -> bool:
+    """Whether it was run, too little to say whether what was expected of it is so."""
+    return compared.verified is not None and compared.gain is None and compared.predicted.may_pay
 
 
 def applies(remedy: Remedy, best: Compared) -> bool:

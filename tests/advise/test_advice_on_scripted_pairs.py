@@ -102,6 +102,7 @@ def test_of_two_drafts_the_better_is_advised_and_each_is_loaded_and_closed_once(
     )
     assert (advice.use, advice.best.predicted.drafter) == (True, "small")
     assert [pair.draft for pair in world.opened] == ["slow", "small"]
+    assert [each.drafter for each in advice.predictions].count("ngram") == 16, "lookup is the same beside each"
     assert world.closed == 2
 
 
@@ -217,7 +218,9 @@ def test_a_verified_gain_goes_before_a_greater_one_that_was_only_predicted():
     asked = question(drafts=("small", "late"))
     budget = Budget(600, clock=world.seconds)
     found = [
-        investigate(asked, draft, world.open, budget=budget, share=budget, tell=lambda line: None)
+        investigate(
+            asked, draft, world.open, tries_lookup=True, budget=budget, share=budget, tell=lambda line: None
+        )
         for draft in asked.drafts
     ]
     great = Interval(point=9.0, low=8.0, high=10.0)
@@ -246,6 +249,7 @@ def test_a_draft_that_fails_is_named_and_what_the_other_came_to_is_kept(drafts, 
     advice = advise(question(drafts=drafts), open_pair, Budget(600, clock=world.seconds), lambda line: None)
     assert (advice.use, advice.best.predicted.drafter) == (True, "small")
     assert f"not measured: broken ({error})" in as_text(advice, 0, "")
+    assert "ngram" in {each.drafter for each in advice.predictions}
 
 
 def test_when_every_draft_fails_the_first_failure_is_the_answer():

@@ -67,6 +67,14 @@ def test_one_pair_of_runs_is_too_few_to_advise_by_however_great_the_prediction()
     assert "too few pairs of runs to be sure of a gain" in as_text(advice, 0, "")
 
 
+def test_one_pair_of_runs_is_no_obstacle_where_no_gain_was_expected():
+    world = failing(EngineError("stopped"), on_second_prompt)
+    world.draft_ms = 20.0
+    advice = advised(world)
+    assert advice.best.verified.n_pairs == 1
+    assert as_text(advice, 0, "").startswith("Do not use speculation for big here: draft too slow")
+
+
 @pytest.mark.parametrize("block", [1, 4])
 def test_a_measuring_run_that_fails_leaves_a_prediction_from_what_was_measured_and_verifies_nothing(block):
     world = failing(EngineError("llama_decode returned -3"), lambda cell: cell.block == block and cell.gamma > 0)
@@ -130,7 +138,7 @@ def bench_of(world: World) -> Bench:
     durations, started = Durations(world.seconds), world.seconds()
     session = world.open(Pair(target="big", draft="small", gammas=(0, *asked.arms)), 600)
     durations.entered("loading", started)
-    bench = Bench(session, asked, "small", budget, durations)
+    bench = Bench(session, asked, "small", budget, durations, tries_lookup=True)
     bench.run(asked.prompts[0], gamma=0, n_predict=asked.n_predict_tokens, block=0)
     return bench
 
@@ -139,7 +147,9 @@ def test_lookup_that_promises_nothing_does_not_hide_why_the_draft_is_not_used():
     """It is not worth a run, and a little faster than the draft that was run."""
     world = World(draft_ms=20.0)
     asked, budget = question(), Budget(600, clock=world.seconds)
-    found = investigate(asked, "small", world.open, budget=budget, share=budget, tell=lambda line: None)
+    found = investigate(
+        asked, "small", world.open, tries_lookup=True, budget=budget, share=budget, tell=lambda line: None
+    )
     slight = Interval(point=1.004, low=0.97, high=1.02)
 
     def looked_up(predictions):
