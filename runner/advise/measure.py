@@ -158,7 +158,6 @@ def gather(bench: Bench, share: Budget) -> Gathered:
     question = bench.question
     found = {prompt.id: Evidence(prompt) for prompt in question.prompts}
     kinds = varied_kinds(question, bench.pair_draft)
-    failures: list[str] = []
     for number, prompt in enumerate([*question.prompts] * MAX_ROUNDS):
         if not share.has_room(bench.durations.of(*_steps(found[prompt.id], question, kinds))):
             break
@@ -167,9 +166,9 @@ def gather(bench: Bench, share: Budget) -> Gathered:
         except (EngineError, WorkerError) as error:
             if not _measured(found):
                 raise
-            failures = [f"more of prompt {prompt.id} ({bench.why(error)})"]
-            break
-    return Gathered(_measured(found), [*_unmeasured(question, found), *failures], bool(failures))
+            missing = [f"more of prompt {prompt.id}, and what was to follow ({bench.why(error)})"]
+            return Gathered(_measured(found), missing, broke_off=True)
+    return Gathered(_measured(found), _unmeasured(question, found), broke_off=False)
 
 
 def _steps(evidence: Evidence, question: Question, kinds: list[tuple[str, int]]) -> list[str]:

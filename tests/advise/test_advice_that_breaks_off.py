@@ -81,7 +81,9 @@ def test_a_measuring_run_that_fails_leaves_a_prediction_from_what_was_measured_a
     advice = advised(world)
     assert advice.predictions
     assert not advice.use
-    assert "not measured: more of prompt code (llama_decode returned -3)" in as_text(advice, 0, "")
+    left = "more of prompt code, and what was to follow (llama_decode returned -3)"
+    assert advice.not_measured == [left]
+    assert f"not measured: {left}" in as_text(advice, 0, "")
     assert max(run.cell.block for run in world.runs) == block
 
 
