@@ -33,7 +33,17 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_usable(self) -> bool:
         """Whether nothing speaks against it: it was not given up on the way, and its text is the baseline's."""
-        return self.verified is None or (self.verified.finalist and not self.verified.broken_texts)
+        return self.verified is None or (self.verified.finalist and not self.has_broken_text)
+
+    @property
+    def has_broken_text(self) -> bool:
+        """Whether the text of a run was not the baseline's."""
+        return self.verified is not None and self.verified.broken_texts > 0
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it was run, too little to say whether what was expected of it is so."""
+        return self.verified is not None and self.gain is None and self.predicted.may_pay
 
     @property
     def gain(self) -> Interval | None:

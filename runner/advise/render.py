@@ -50,23 +50,13 @@ def _why_not(advice: Advice) -> str:
         (best.predicted.is_idle, "the text repeats nothing that n-gram lookup could continue"),
         (not any(each.verified for each in advice.compared), "no candidate could be verified"),
         (best.verified is None and best.predicted.may_pay, "the best found could not be verified"),
-        (has_broken_text(explained), f"the text with {explained.predicted.drafter} is not the baseline's"),
-        (is_undecided(best), "too few pairs of runs to be sure of a gain"),
+        (explained.has_broken_text, f"the text with {explained.predicted.drafter} is not the baseline's"),
+        (best.is_undecided, "too few pairs of runs to be sure of a gain"),
         (best.expected.low > 1, f"the gain is below {WORTHWHILE - 1:.0%}"),
         (best.expected.high > 1 and best == explained, "a gain cannot be told from noise"),
         (not helpful, "nothing changed alone would make it pay"),
     )
     return next((text for stands, text in obstacles if stands), "") or helpful[0].cause
-
-
-def has_broken_text(compared: Compared) -> bool:
-    """Whether a run's text was not the baseline's."""
-    return compared.verified is not None and compared.verified.broken_texts > 0
-
-
-def is_undecided(compared: Compared) -> bool:
-    """Whether it was run, too little to say whether what was expected of it is so."""
-    return compared.verified is not None and compared.gain is None and compared.predicted.may_pay
 
 
 def applies(remedy: Remedy, best: Compared) -> bool:

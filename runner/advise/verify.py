@@ -24,6 +24,8 @@ from runner.record import NO_DRAFT, Measurement
 
 _FIELDS = (3, 2)
 """How many configurations run in each block over all prompts."""
+MOST_CONTEXTS = _FIELDS[0] + 1
+"""Of the target, that verifying may add: n-gram lookup's best may come on top."""
 _SLIM = 0.05
 """With a smaller chance of being the best, a configuration is not worth a run."""
 MIN_PAIRS = 3
@@ -44,10 +46,6 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was in the last comparison: the others were given up before, as not the best."""
     broken_texts: int
     """Runs whose text differs from the baseline's by more than rounding."""
-
-
-MOST_CONTEXTS = _FIELDS[0] + 1
-"""Of the target, that verifying may add: n-gram lookup's best may come on top."""
 
 
 def fields(n_prompts: int) -> tuple[int, ...]:

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from runner.advise.advice import Advice, advise
+from runner.advise.budget import Budget
 from runner.advise.question import Question
 from runner.decode import Choice, NoDraft, generate
 from runner.drafters import NgramDrafter, OracleDrafter, SweepDrafter, VariedDrafter
@@ -190,3 +192,7 @@ def question(**changes) -> Question:
         "near_tie_logits": 0.25,
     }
     return Question(**{**asked, **changes})
+
+
+def advised(world: World, seconds: float = 600, **changes) -> Advice:
+    return advise(question(**changes), world.open, Budget(seconds, clock=world.seconds), lambda line: None)

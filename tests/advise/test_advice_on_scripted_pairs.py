@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from runner.advise.advice import Advice, advise, decide
+from runner.advise.advice import advise, decide
 from runner.advise.budget import Budget
 from runner.advise.investigate import investigate
 from runner.advise.memory import within_memory
@@ -20,14 +20,10 @@ from runner.executor import Pair
 from runner.gguf_facts import read_card
 from runner.memory_need import need_of
 from runner.prompts import Prompt
-from tests.advise.scripted_world import World, question
+from tests.advise.scripted_world import World, advised, question
 from tests.engine.conftest import SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden"
-
-
-def advised(world: World, seconds: float = 600, **changes) -> Advice:
-    return advise(question(**changes), world.open, Budget(seconds, clock=world.seconds), lambda line: None)
 
 
 def measured_speedup(world: World, gamma: int) -> float:

@@ -1,26 +1,24 @@
 """A run that fails or outlasts the budget costs what it was about, and nothing that was measured before it."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
-from runner.advise.advice import Advice, advise, decide, draft_step
+from runner.advise.advice import decide, draft_step
 from runner.advise.budget import Budget, Durations
 from runner.advise.investigate import investigate
-from runner.advise.measure import Bench
+from runner.advise.measure import LOADING, Bench
 from runner.advise.predict import Interval
 from runner.advise.render import as_text
 from runner.advise.verify import Trials
 from runner.errors import EngineError, RollbackError, WorkerError
 from runner.executor import Pair
 from runner.record import Cell
-from tests.advise.scripted_world import World, question
+from tests.advise.scripted_world import World, advised, question
 
 VERIFYING = 100
 """Number of the first verifying block."""
-
-
-def advised(world: World, seconds: float = 600, **changes) -> Advice:
-    return advise(question(**changes), world.open, Budget(seconds, clock=world.seconds), lambda line: None)
 
 
 def failing(error: Exception, when) -> World:
@@ -139,7 +137,7 @@ def bench_of(world: World) -> Bench:
     asked, budget = question(), Budget(600, clock=world.seconds)
     durations, started = Durations(world.seconds), world.seconds()
     session = world.open(Pair(target="big", draft="small", gammas=(0, *asked.arms)), 600)
-    durations.entered("loading", started)
+    durations.entered(LOADING, started)
     bench = Bench(session, asked, "small", budget, durations, tries_lookup=True)
     bench.run(asked.prompts[0], gamma=0, n_predict=asked.n_predict_tokens, block=0)
     return bench
@@ -160,9 +158,7 @@ def test_lookup_that_promises_nothing_does_not_hide_why_the_draft_is_not_used():
             for each in predictions
         ]
 
-    findings = found.__class__(
-        **{**vars(found), "predictions": looked_up(found.predictions), "concluded": looked_up(found.concluded)}
-    )
+    findings = replace(found, predictions=looked_up(found.predictions), concluded=looked_up(found.concluded))
     advice = decide(asked, [findings], [], budget)
     assert advice.best.predicted.drafter == "ngram"
     assert advice.best.verified is None

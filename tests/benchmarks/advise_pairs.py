@@ -209,10 +209,10 @@ def verdict(advice: Advice, swept: Swept) -> dict[str, object]:
     curve = swept.curve()
     best = max(curve, key=curve.__getitem__)
     found = advice.best.predicted
-    lookup = found.drafter == "ngram"
+    uses_lookup = advice.use and found.drafter == "ngram"
     advised = 0 if not advice.use else found.gamma
     # The sweep knows no lookup, so only the advice's own runs can judge that.
-    advised_speedup = advice.best.expected.point if lookup and advice.use else curve[advised]
+    advised_speedup = advice.best.expected.point if uses_lookup else curve[advised]
     predicted = {each.gamma: each.speedup for each in advice.predictions if each.drafter == "draft"}
     measured = {gamma: value for gamma, value in curve.items() if gamma}
     inside = [predicted[gamma].holds(value) for gamma, value in measured.items()]
@@ -221,7 +221,7 @@ def verdict(advice: Advice, swept: Swept) -> dict[str, object]:
     return {
         "use": advice.use, "drafter": found.drafter, "advised": advised, "advised_S": advised_speedup,
         "best": best, "best_S": curve[best], "loss": 1 - advised_speedup / curve[best],
-        "held_out_loss": math.nan if lookup and advice.use else held_out_loss(swept, advised),
+        "held_out_loss": math.nan if uses_lookup else held_out_loss(swept, advised),
         "error": swept.error_of(advised, best) if advised else swept.error_of(best, 0),
         "resolution": swept.resolution, "blocks": len(swept.logs[1]),
         "inside": float(np.mean(inside)), "median_error": float(np.median(errors)),

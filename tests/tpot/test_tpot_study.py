@@ -102,15 +102,19 @@ def test_overhead_that_grows_with_gamma_moves_the_best_gamma_down(tmp_path):
         assert best.observed.tpot_ms > best.expected.tpot_ms
 
 
+def altered(path, change):
+    """A study in which every speculative run at γ = 4 was changed."""
+    records = [change(record) if record.cell.gamma == 4 else record for record in simulate(EXACT)]
+    return write_study(path, manifest_of(EXACT), records)
+
+
 def broken_study(path):
     """A study in which every run at γ = 4 put out other tokens than its baseline."""
-    records = [
-        with_measurement(record, tokens=[(t + 1) % 1000 for t in record.measurement.tokens])
-        if record.cell.gamma == 4
-        else record
-        for record in simulate(EXACT)
-    ]
-    return write_study(path, manifest_of(EXACT), records)
+
+    def other_text(record):
+        return with_measurement(record, tokens=[(t + 1) % 1000 for t in record.measurement.tokens])
+
+    return altered(path, other_text)
 
 
 def test_runs_with_wrong_output_are_left_out_and_counted(tmp_path):
@@ -118,12 +122,6 @@ def test_runs_with_wrong_output_are_left_out_and_counted(tmp_path):
     assert {row.gamma for row in configurations(study)} == {8, 16}
     assert n_left_out(study) == 16
     assert "16 runs left out" in analysis("tpot", tmp_path).out
-
-
-def altered(path, change):
-    """A study in which every speculative run at γ = 4 was changed."""
-    records = [change(record) if record.cell.gamma == 4 else record for record in simulate(EXACT)]
-    return write_study(path, manifest_of(EXACT), records)
 
 
 def test_runs_with_times_that_do_not_add_up_are_left_out_and_counted(tmp_path):
